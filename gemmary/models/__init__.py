@@ -1,0 +1,1 @@
+"""Example networks: their description, weights and test data."""
