@@ -1,0 +1,90 @@
+# Each target makes the virtual environment it needs, and installs no more than that.
+PYTHON ?= python3
+PRESET ?= base
+JOBS   ?= auto
+SIM    ?= verilator icarus
+WAVES  ?= 0
+K      ?=
+
+VENV := .venv
+BIN  := $(VENV)/bin
+
+# The benches read these; ccache is used when it is there.
+export SIM WAVES
+export OBJCACHE ?= $(shell command -v ccache)
+# Verilator starts a make of its own, which must not inherit our flags.
+unexport MAKEFLAGS MFLAGS MAKELEVEL
+# Two installations into one environment would trip over each other.
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help venv sim test regress lint docs verilog train lock clean
+
+help: ## print this list
+	@awk -F ': .*## ' '/^[a-z]+: .*##/ { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo "  test and regress take SIM=verilator or SIM=icarus (default: both), K=pattern,"
+	@echo "  WAVES=1 and JOBS=n (default: one a core); verilog takes PRESET=name."
+
+venv: $(VENV)/test.stamp ## make .venv with everything that sim, test and lint need
+
+sim: need-g++ $(VENV)/rtl.stamp ## classify handwritten digits on the simulated RTL, checked bit for bit
+	@$(BIN)/python -m scripts.sim
+
+test: need-simulators $(VENV)/test.stamp ## run every test, in both simulators
+	@$(PYTEST) --junitxml=build/test/junit.xml
+
+regress: need-simulators $(VENV)/test.stamp ## nightly: every test and the long random ones; prints the time it took
+	@$(PYTEST) -m "" --junitxml=build/test/regress.xml
+
+lint: $(VENV)/test.stamp ## check style and formatting with ruff
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+docs: $(VENV)/rtl.stamp ## write the generated pages of docs/ again
+	@$(BIN)/python -m scripts.generate_docs
+
+verilog: $(VENV)/rtl.stamp ## write the accelerator as Verilog: build/verilog/PRESET.v
+	@mkdir -p build/verilog
+	@$(BIN)/gemmary verilog --preset $(PRESET) -o build/verilog/$(PRESET).v
+
+lock: $(VENV)/test.stamp $(VENV)/fpga.stamp $(VENV)/train.stamp ## write requirements.lock from what .venv holds
+	@mkdir -p build && grep '^#' requirements.lock > build/lock
+	@$(BIN)/pip freeze --exclude-editable | sed 's/+[a-z0-9.]*$$//' | LC_ALL=C sort -f >> build/lock
+	@mv build/lock requirements.lock
+
+clean: ## remove what was built; .venv stays
+	@rm -rf build
+
+PYTEST = $(BIN)/pytest -n $(JOBS) --dist worksteal --durations=10 $(if $(K),-k "$(K)")
+
+# --- The environment: .venv/EXTRA.stamp says that the extra is installed ---
+
+$(VENV)/%.stamp: pyproject.toml requirements.lock | $(BIN)/pip
+	@echo "Installing gemmary[$*] into $(VENV)"
+	@$(BIN)/pip install --quiet --constraint requirements.lock --editable ".[$*]"
+	@touch $@
+
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	  || { $(call missing,Python 3.11 or later,python3 (or name another with PYTHON=...)) }
+	@$(PYTHON) -m venv $(VENV) || { $(call missing,the module venv of Python,python3-venv) }
+
+# --- What pip cannot install: one sentence names the Debian package that has it ---
+
+missing = echo "make: $(1) is missing: install the Debian package $(2)." >&2; exit 2;
+header  = echo '\#include <$(1)>' | g++ -E -x c++ - >/dev/null 2>&1 || { $(call missing,the header $(1),$(2)) }
+
+.PHONY: need-g++ need-simulators
+need-g++:
+	@command -v g++ >/dev/null || { $(call missing,the C++ compiler,g++) }
+
+need-simulators: $(if $(findstring verilator,$(SIM)),need-g++)
+ifneq (,$(filter-out verilator icarus,$(SIM)))
+	@echo "make: SIM=$(SIM) names no simulator: use verilator, icarus or both." >&2; exit 2
+endif
+ifneq (,$(findstring icarus,$(SIM)))
+	@command -v iverilog >/dev/null || { $(call missing,Icarus Verilog,iverilog) }
+endif
+ifeq (verilator1,$(findstring verilator,$(SIM))$(WAVES))
+	@$(call header,lz4.h,liblz4-dev)
+	@$(call header,zlib.h,zlib1g-dev)
+endif

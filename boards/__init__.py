@@ -1,0 +1,1 @@
+"""Boards, chips and host links: everything that knows a vendor or a pin."""

@@ -1,0 +1,1 @@
+"""Test plan, golden models, benches and agents; imported by nothing."""
