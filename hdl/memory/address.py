@@ -1,0 +1,134 @@
+"""Loop nests, walks and bounded coordinates: how every engine makes its addresses."""
+
+from amaranth import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from gemmary.isa import MAX_COUNT
+
+COORDINATE_BITS = 24
+"""Exact for every legal instruction: |start| + 2 · MAX_COUNT · 255 < 2**23."""
+
+
+class LoopNest(wiring.Component):
+    """Counts through a nest of ``loops`` (outermost first), one iteration a ``step``.
+
+    ``load`` starts at the first iteration with ``counts`` (each 1..MAX_COUNT). ``advance[i]`` says that the next step
+    advances loop i and restarts every loop inside it (one-hot; all zero at the last iteration). ``first[i]``: loop i is at its
+    first iteration. ``last``: the nest is at its last iteration. Latency 1 cycle from ``load`` or ``step`` to the outputs.
+    """
+
+    def __init__(self, loops: tuple[str, ...]):
+        self.loops = loops
+        super().__init__(
+            {
+                "load": In(1),
+                "counts": In(data.StructLayout({loop: unsigned(16) for loop in loops})),
+                "step": In(1),
+                "advance": Out(len(loops)),
+                "first": Out(len(loops)),
+                "last": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        ended = Signal(len(self.loops))
+        for i, loop in enumerate(self.loops):
+            remaining = Signal(range(MAX_COUNT), name=f"remaining_{loop}")
+            first = Signal(name=f"first_{loop}")
+            inner_ended = ended[i + 1 :].all() if i + 1 < len(self.loops) else 1
+            m.d.comb += [
+                ended[i].eq(remaining == 0),
+                self.first[i].eq(first),
+                self.advance[i].eq(inner_ended & ~ended[i]),
+            ]
+            with m.If(self.load):
+                m.d.sync += [remaining.eq(self.counts[loop] - 1), first.eq(1)]
+            with m.Elif(self.step & inner_ended):
+                m.d.sync += [remaining.eq(Mux(ended[i], self.counts[loop] - 1, remaining - 1)), first.eq(ended[i])]
+        m.d.comb += self.last.eq(ended.all())
+        return m
+
+
+class Walk(wiring.Component):
+    """The address of one operand: ``load`` sets it to ``start``; a ``step`` adds the step of the loop that advances.
+
+    ``loops`` are those of the nest that have a step (any others leave the address alone). Latency 1 cycle. Arithmetic modulo
+    2**width.
+    """
+
+    def __init__(self, nest: tuple[str, ...], loops: tuple[str, ...], width: int = 16, step_width: int = 16):
+        self.nest, self.loops = nest, loops
+        super().__init__(
+            {
+                "load": In(1),
+                "start": In(width),
+                "steps": In(data.StructLayout({loop: signed(step_width) for loop in loops})),
+                "step": In(1),
+                "advance": In(len(nest)),
+                "address": Out(width),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        chosen = Signal(signed(self.steps.shape()[self.loops[0]].shape.width))
+        # The advance bits are one-hot: an AND-OR is shallower than a priority chain.
+        terms = [
+            self.steps[loop].as_value() & self.advance[self.nest.index(loop)].replicate(len(chosen)) for loop in self.loops
+        ]
+        merged = terms[0]
+        for term in terms[1:]:
+            merged = merged | term
+        m.d.comb += chosen.eq(merged)
+        with m.If(self.load):
+            m.d.sync += self.address.eq(self.start)
+        with m.Elif(self.step):
+            m.d.sync += self.address.eq(self.address + chosen)
+        return m
+
+
+class Coordinate(wiring.Component):
+    """One bounded coordinate: ``start + i_outer · outer_step + i_inner · inner_step``, and whether 0 <= it < limit.
+
+    ``outer`` and ``inner`` name the two loops of the nest that move it. Latency 1 cycle.
+    """
+
+    def __init__(self, nest: tuple[str, ...], outer: str, inner: str):
+        self.nest, self.outer, self.inner = nest, nest.index(outer), nest.index(inner)
+        assert self.outer < self.inner
+        super().__init__(
+            {
+                "load": In(1),
+                "start": In(signed(16)),
+                "outer_step": In(8),
+                "inner_step": In(8),
+                "limit": In(16),
+                "step": In(1),
+                "advance": In(len(nest)),
+                "in_bounds": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        base = Signal(signed(COORDINATE_BITS))
+        current = Signal(signed(COORDINATE_BITS))
+        m.d.comb += self.in_bounds.eq(current.as_unsigned() < self.limit)
+        outside = self.advance[: self.outer].any() if self.outer else 0
+        between = self.advance[self.outer + 1 : self.inner].any() if self.inner > self.outer + 1 else 0
+        with m.If(self.load | (self.step & outside)):
+            m.d.sync += [base.eq(self.start), current.eq(self.start)]
+        with m.Elif(self.step & self.advance[self.outer]):
+            m.d.sync += [base.eq(base + self.outer_step), current.eq(base + self.outer_step)]
+        with m.Elif(self.step & between):
+            m.d.sync += current.eq(base)
+        with m.Elif(self.step & self.advance[self.inner]):
+            m.d.sync += current.eq(current + self.inner_step)
+        return m
+
+
+def step_fields(instruction, walk: str, loops: tuple[str, ...]):
+    """The steps of ``walk`` in an instruction view, in the order that ``Walk.steps`` wants."""
+    return Cat(*(instruction[f"{walk}_step_{loop}"] for loop in loops))
