@@ -46,6 +46,9 @@ verilog: $(VENV)/rtl.stamp ## write the accelerator as Verilog: build/verilog/PR
 	@mkdir -p build/verilog
 	@$(BIN)/gemmary verilog --preset $(PRESET) -o build/verilog/$(PRESET).v
 
+train: $(VENV)/train.stamp ## train the digits network again; its weights come with the repository
+	@$(BIN)/python -m scripts.train_digits
+
 lock: $(VENV)/test.stamp $(VENV)/fpga.stamp $(VENV)/train.stamp ## write requirements.lock from what .venv holds
 	@mkdir -p build && grep '^#' requirements.lock > build/lock
 	@$(BIN)/pip freeze --exclude-editable | sed 's/+[a-z0-9.]*$$//' | LC_ALL=C sort -f >> build/lock
@@ -60,7 +63,7 @@ PYTEST = $(BIN)/pytest -n $(JOBS) --dist worksteal --durations=10 $(if $(K),-k "
 
 $(VENV)/%.stamp: pyproject.toml requirements.lock | $(BIN)/pip
 	@echo "Installing gemmary[$*] into $(VENV)"
-	@$(BIN)/pip install --quiet --constraint requirements.lock --editable ".[$*]"
+	@$(BIN)/pip install -qq --constraint requirements.lock --editable ".[$*]"
 	@touch $@
 
 $(BIN)/pip:
