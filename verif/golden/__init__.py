@@ -1,0 +1,1 @@
+"""Golden models in NumPy, written from docs/numerics.md alone."""

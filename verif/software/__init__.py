@@ -1,0 +1,1 @@
+"""Tests that need no hardware: golden models, host software, emulator."""
