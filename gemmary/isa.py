@@ -177,7 +177,10 @@ def _bounds() -> list[Field]:
             Field(f"{axis}_dilation", 8, doc=f"added to coordinate {axis} when loop k{axis} advances"),
             Field(f"{axis}_limit", 16, doc=f"in bounds while 0 <= {axis} < limit"),
         ]
-    return [*fields, Field("constant", 8, signed=True, doc="operand where a coordinate is out of bounds (no memory read)")]
+    return [
+        *fields,
+        Field("constant", 8, signed=True, doc="operand where a coordinate is out of bounds (no memory read)"),
+    ]
 
 
 def _format(opcode, doc, loops, walks, *groups) -> Format:
@@ -404,7 +407,9 @@ def _signed(value: int, width: int) -> int:
     return value - (1 << width) if value >> (width - 1) else value
 
 
-def steps(loops: Iterable[str], counts: Mapping[str, int], by_loop: Mapping[str, int], width: int = 16) -> dict[str, int]:
+def steps(
+    loops: Iterable[str], counts: Mapping[str, int], by_loop: Mapping[str, int], width: int = 16
+) -> dict[str, int]:
     """Steps from strides: ``step_l = stride_l − sum over loops i inside l of (count_i − 1) · stride_i``.
 
     ``loops`` outermost first; counts and strides not given are 1 and 0. Modulo 2**width, signed.
@@ -481,7 +486,9 @@ def disassemble(instruction: Instruction) -> str:
     shown = {f"count_{loop}" for loop in instruction.counts} | {"opcode", "version"}
     for walk in instruction.format.walks:
         shown |= {f"{walk.name}_address"} | {f"{walk.name}_step_{loop}" for loop in walk.loops}
-        by_loop = [f"{loop}:{s}" for loop, s in instruction.strides(walk.name).items() if s and instruction.counts[loop] != 1]
+        by_loop = [
+            f"{loop}:{s}" for loop, s in instruction.strides(walk.name).items() if s and instruction.counts[loop] != 1
+        ]
         address = getattr(instruction, f"{walk.name}_address")
         parts.append(f"{walk.name}@{address:#x}" + (f"({' '.join(by_loop)})" if by_loop else ""))
     enums = {"space": Space, "reduction": Reduction}

@@ -41,7 +41,9 @@ def field_shape(field: isa.Field):
 
 def instruction_layout(opcode: isa.Opcode) -> data.StructLayout:
     """The fields of an instruction as its engine gets them: without header and reserved bits, plus ``offset``."""
-    fields = {f.name: field_shape(f) for f in isa.FORMATS[opcode].fields if f.kind != "reserved" and f.name not in HEADER}
+    fields = {
+        f.name: field_shape(f) for f in isa.FORMATS[opcode].fields if f.kind != "reserved" and f.name not in HEADER
+    }
     return data.StructLayout(fields | {"offset": unsigned(OFFSET_BITS)})
 
 
@@ -220,7 +222,9 @@ class AxiSignature(wiring.Signature):
         super().__init__(
             {
                 "ar": Out(stream.Signature(address)),
-                "r": In(stream.Signature(data.StructLayout({"data": width, "id": config.id_bits, "resp": 2, "last": 1}))),
+                "r": In(
+                    stream.Signature(data.StructLayout({"data": width, "id": config.id_bits, "resp": 2, "last": 1}))
+                ),
                 "aw": Out(stream.Signature(address)),
                 "w": Out(stream.Signature(write)),
                 "b": In(stream.Signature(data.StructLayout({"id": config.id_bits, "resp": 2}))),

@@ -76,7 +76,8 @@ class Walk(wiring.Component):
         chosen = Signal(signed(self.steps.shape()[self.loops[0]].shape.width))
         # The advance bits are one-hot: an AND-OR is shallower than a priority chain.
         terms = [
-            self.steps[loop].as_unsigned() & self.advance[self.nest.index(loop)].replicate(len(chosen)) for loop in self.loops
+            self.steps[loop].as_unsigned() & self.advance[self.nest.index(loop)].replicate(len(chosen))
+            for loop in self.loops
         ]
         merged = terms[0]
         for term in terms[1:]:
