@@ -172,7 +172,12 @@ def _bounds() -> list[Field]:
     fields = []
     for axis in "yx":
         fields += [
-            Field(f"{axis}_start", 16, signed=True, doc=f"coordinate {axis} at the first iteration (−padding)"),
+            Field(
+                f"{axis}_start",
+                16,
+                signed=True,
+                doc=f"coordinate {axis} at the first iteration (−padding); never wraps",
+            ),
             Field(f"{axis}_stride", 8, doc=f"added to coordinate {axis} when loop {axis} advances"),
             Field(f"{axis}_dilation", 8, doc=f"added to coordinate {axis} when loop k{axis} advances"),
             Field(f"{axis}_limit", 16, doc=f"in bounds while 0 <= {axis} < limit"),
@@ -227,8 +232,8 @@ FORMATS: dict[Opcode, Format] = {
             "External memory to on-chip memory. For every iteration of the nest, `length` bytes from `external` go to "
             "consecutive granules from `onchip`; the rest of the last granule becomes `fill`. With `fill_only` nothing is "
             "read and every byte is `fill`. With `transpose` an iteration of z and y moves a block: count_x runs of "
-            "`length` bytes (each at most bus_bytes, else ADDRESS), element j of run i going to byte i of granule onchip + j · "
-            "onchip_step_x; onchip does not move with loop x (its steps y and z are made for a stride 0 of x), and bytes "
+            "`length` bytes (count_x and length at most bus_bytes, else ADDRESS), element j of run i going to byte i of "
+            "granule onchip + j · onchip_step_x; onchip does not move with loop x (its steps y and z are made for a stride 0 of x), and bytes "
             "count_x and up of each granule become `fill`. `fill_only` wins over `transpose`.",
             _DMA_LOOPS,
             (_EXTERNAL, _ONCHIP),
@@ -486,9 +491,7 @@ def disassemble(instruction: Instruction) -> str:
     shown = {f"count_{loop}" for loop in instruction.counts} | {"opcode", "version"}
     for walk in instruction.format.walks:
         shown |= {f"{walk.name}_address"} | {f"{walk.name}_step_{loop}" for loop in walk.loops}
-        by_loop = [
-            f"{loop}:{s}" for loop, s in instruction.strides(walk.name).items() if s and instruction.counts[loop] != 1
-        ]
+        by_loop = _shown_strides(instruction, walk)
         address = getattr(instruction, f"{walk.name}_address")
         parts.append(f"{walk.name}@{address:#x}" + (f"({' '.join(by_loop)})" if by_loop else ""))
     enums = {"space": Space, "reduction": Reduction}
@@ -506,3 +509,13 @@ def disassemble(instruction: Instruction) -> str:
             text = f"{field.name}={value}"
         parts.append(text)
     return " ".join(parts)
+
+
+def _shown_strides(instruction: Instruction, walk: Walk) -> list[str]:
+    counts = instruction.counts
+    by_loop, extra = instruction.strides(walk.name), []
+    if walk.name == "onchip" and "transpose" in instruction.format and instruction.transpose:
+        # Loop x moves along the bytes of a granule; its step is the distance between the elements of a run.
+        by_loop = strides(counts, {loop: getattr(instruction, f"onchip_step_{loop}") for loop in ("z", "y")})
+        extra = [f"element:{instruction.onchip_step_x}"]
+    return [f"{loop}:{stride}" for loop, stride in by_loop.items() if stride and counts[loop] != 1] + extra
