@@ -233,8 +233,8 @@ FORMATS: dict[Opcode, Format] = {
             "consecutive granules from `onchip`; the rest of the last granule becomes `fill`. With `fill_only` nothing is "
             "read and every byte is `fill`. With `transpose` an iteration of z and y moves a block: count_x runs of "
             "`length` bytes (count_x and length at most bus_bytes, else ADDRESS), element j of run i going to byte i of "
-            "granule onchip + j · onchip_step_x; onchip does not move with loop x (its steps y and z are made for a stride 0 of x), and bytes "
-            "count_x and up of each granule become `fill`. `fill_only` wins over `transpose`.",
+            "granule onchip + j · onchip_step_x; onchip does not move with loop x (its steps y and z are made for a stride 0 "
+            "of x), and bytes count_x and up of each granule become `fill`. `fill_only` wins over `transpose`.",
             _DMA_LOOPS,
             (_EXTERNAL, _ONCHIP),
             _dtypes(dtype=(DType.INT8,)),
@@ -514,7 +514,8 @@ def disassemble(instruction: Instruction) -> str:
 def _shown_strides(instruction: Instruction, walk: Walk) -> list[str]:
     counts = instruction.counts
     by_loop, extra = instruction.strides(walk.name), []
-    if walk.name == "onchip" and "transpose" in instruction.format and instruction.transpose:
+    transposed = instruction.opcode == Opcode.LOAD and instruction.transpose and not instruction.fill_only
+    if transposed and walk.name == "onchip":
         # Loop x moves along the bytes of a granule; its step is the distance between the elements of a run.
         by_loop = strides(counts, {loop: getattr(instruction, f"onchip_step_{loop}") for loop in ("z", "y")})
         extra = [f"element:{instruction.onchip_step_x}"]
