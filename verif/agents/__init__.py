@@ -1,0 +1,1 @@
+"""What benches and tests share: stimuli, drivers, checkers. No tests."""
