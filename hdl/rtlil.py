@@ -1,0 +1,52 @@
+"""Shares identical modules of an RTLIL design.
+
+Amaranth emits one module an instance: 256 equal cells become 256 modules, which every later tool works through one by one.
+"""
+
+import re
+from collections.abc import Iterable
+
+_MODULE = re.compile(r"((?:^attribute [^\n]*\n)*)^module (\S+)\n(.*?)^end$", re.MULTILINE | re.DOTALL)
+_CELL = re.compile(r"^(\s*cell )(\\\S+)( \S+)$", re.MULTILINE)
+# What means nothing to the tools that read the Verilog, or differs between equal modules.
+_NOISE = re.compile(r"^\s*attribute \\(?:src|generator|top|enum_\w+|amaranth\.\w+) .*\n", re.MULTILINE)
+
+
+def share_modules(rtlil: str) -> str:
+    """The same design with one module for all whose bodies are equal once the modules inside them are shared.
+
+    Drops source locations and the names of enum values. Names of modules become plain identifiers: the path of the first
+    instance, joined with ``_``.
+    """
+    modules = {name: (attributes, body) for attributes, name, body in _MODULE.findall(_NOISE.sub("", rtlil))}
+    plain = _plain_names(modules)
+    kept: dict[tuple[str, str], str] = {}  # attributes and body, with its cells renamed: the name of its module
+    final: dict[str, str] = {}  # module as Amaranth named it: the name of the module that stands for it
+
+    def rename(cell: re.Match) -> str:
+        kind = visit(cell[2]) if cell[2] in modules else cell[2]
+        return cell[1] + kind + cell[3]
+
+    def visit(name: str) -> str:
+        if name not in final:
+            attributes, body = modules[name]
+            final[name] = kept.setdefault((attributes, _CELL.sub(rename, body)), plain[name])
+        return final[name]
+
+    for name in modules:
+        visit(name)
+    return "\n".join(f"{attributes}module {name}\n{body}end\n" for (attributes, body), name in kept.items())
+
+
+def _plain_names(modules: Iterable[str]) -> dict[str, str]:
+    names: dict[str, str] = {}
+    taken = set()
+    for module in modules:
+        plain = base = "\\" + re.sub(r"\W", "_", module[1:])
+        suffix = 0
+        while plain in taken:
+            suffix += 1
+            plain = f"{base}_{suffix}"
+        taken.add(plain)
+        names[module] = plain
+    return names

@@ -1,0 +1,72 @@
+"""The accelerator with flat ports, as AXI tools want them: what ``gemmary verilog`` writes and what is simulated."""
+
+from amaranth import ClockDomain, Module
+from amaranth.lib import wiring
+from amaranth.lib.cdc import ResetSynchronizer
+from amaranth.lib.wiring import Flow, In, Out
+
+from gemmary.config import Config
+from gemmary.registers import ADDRESS_BITS
+
+from .interfaces import AxiLiteSignature, AxiSignature
+
+
+def register_address_bits(config: Config) -> int:
+    """Width of register addresses: 32 without DMA, where the on-chip memories are windows of the register bus."""
+    return ADDRESS_BITS if config.dma else 32
+
+
+def _channels(signature: wiring.Signature, flow: Flow):
+    """Yields ``(name, flow, payload layout)`` for each stream of a bus signature that is used with ``flow``."""
+    for name, member in signature.members.items():
+        channel_flow = member.flow if flow == Out else member.flow.flip()
+        yield name, channel_flow, member.signature.members["payload"].shape
+
+
+def _flat_ports(prefix: str, signature: wiring.Signature, flow: Flow) -> dict:
+    ports = {}
+    for name, channel_flow, layout in _channels(signature, flow):
+        ports |= {f"{prefix}_{name}{key}": channel_flow(field.width) for key, field in layout}
+        ports |= {f"{prefix}_{name}valid": channel_flow(1), f"{prefix}_{name}ready": channel_flow.flip()(1)}
+    return ports
+
+
+class Top(wiring.Component):
+    """Ports: ``aclk``; ``aresetn``, asserted asynchronously and released synchronously; ``irq``; ``s_axil_*``, the registers as
+    AXI4-Lite; ``m_axi_*``, external memory as AXI4 (only with ``config.dma``).
+
+    ``accelerator`` stands in for the real one, with the same Signature: ``axi``, ``host`` and ``irq``.
+    """
+
+    def __init__(self, config: Config, accelerator: wiring.Component | None = None):
+        self.config = config
+        self._accelerator = accelerator
+        self._buses = {"host": ("s_axil", AxiLiteSignature(register_address_bits(config)), In)}
+        if config.dma:
+            self._buses["axi"] = ("m_axi", AxiSignature(config), Out)
+        ports = {"aclk": In(1), "aresetn": In(1), "irq": Out(1)}
+        for prefix, signature, flow in self._buses.values():
+            ports |= _flat_ports(prefix, signature, flow)
+        super().__init__(ports)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.domains.sync = sync = ClockDomain()
+        m.d.comb += sync.clk.eq(self.aclk)
+        m.submodules.reset = ResetSynchronizer(~self.aresetn, domain="sync")
+
+        if self._accelerator is None:
+            from .accelerator import Accelerator
+
+            self._accelerator = Accelerator(self.config)
+        m.submodules.accelerator = accelerator = self._accelerator
+        m.d.comb += self.irq.eq(accelerator.irq)
+        for member, (prefix, signature, flow) in self._buses.items():
+            for name, channel_flow, layout in _channels(signature, flow):
+                stream = getattr(getattr(accelerator, member), name)
+                pairs = [(f"{name}{key}", stream.payload[key], channel_flow) for key, _ in layout]
+                pairs += [(f"{name}valid", stream.valid, channel_flow), (f"{name}ready", stream.ready, channel_flow.flip())]
+                for port, inner, port_flow in pairs:
+                    outer = getattr(self, f"{prefix}_{port}")
+                    m.d.comb += outer.eq(inner) if port_flow == Out else inner.eq(outer)
+        return m

@@ -1,0 +1,70 @@
+"""The accelerator as one Verilog file, the same bytes every time."""
+
+import dataclasses
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+from amaranth.back import rtlil
+from amaranth.lib import wiring
+
+from gemmary import __version__
+from gemmary.config import Config
+from gemmary.errors import GemmaryError, InputError
+
+from .rtlil import share_modules
+from .top import Top
+
+_PASSES = "read_rtlil design.il\nproc -nomux -norom\nmemory_collect\nwrite_verilog -norename design.v\n"
+_PYOSYS = "from pyosys import libyosys; libyosys.run_pass('tee -q script convert.ys', libyosys.Design())"
+_OLDEST_YOSYS = (0, 40)
+
+
+def to_verilog(config: Config, top: wiring.Component | None = None, name: str = "gemmary") -> str:
+    """The Verilog of ``Top(config)``, or of ``top`` in its place; the top module is called ``name``.
+
+    Equal configs and versions of the tools give equal text. InputError if there is no Yosys.
+    """
+    design = share_modules(rtlil.convert(Top(config) if top is None else top, name=name, emit_src=False))
+    yosys, command = find_yosys()
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "design.il").write_text(design)
+        Path(folder, "convert.ys").write_text(_PASSES)
+        run = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        if run.returncode:
+            raise GemmaryError(f"{yosys} failed to write Verilog: {(run.stderr or run.stdout).strip()[-2000:]}")
+        verilog = Path(folder, "design.v").read_text()
+    verilog = re.sub(r"\A/\*.*?\*/\n+", "", verilog)
+    # The register that makes Yosys' constant `always @*` blocks run once; its name counts lines of Yosys' source.
+    verilog = re.sub(r"\\\$auto\$verilog_backend\S+", "run_once", verilog)
+    return _header(config, yosys) + verilog
+
+
+def find_yosys() -> tuple[str, list[str]]:
+    """Name and version of Yosys, and the command that runs the script ``convert.ys``.
+
+    The pinned native Yosys of PyPI comes first, so that everyone gets the same Verilog; then one on PATH.
+    """
+    if find_spec("pyosys"):
+        return f"Yosys {metadata.version('pyosys')}", [sys.executable, "-c", _PYOSYS]
+    if path := shutil.which("yosys"):
+        found = re.match(r"Yosys (\d+)\.(\d+)", subprocess.run([path, "-V"], capture_output=True, text=True).stdout)
+        if found and (int(found[1]), int(found[2])) >= _OLDEST_YOSYS:
+            return found[0], [path, "-q", "-s", "convert.ys"]
+    raise InputError("Yosys 0.40 or later is missing: pip install 'gemmary[rtl]' brings it")
+
+
+def _header(config: Config, yosys: str) -> str:
+    parameters = {field.name: getattr(config, field.name) for field in dataclasses.fields(config) if field.name != "name"}
+    lines = [
+        f"Gemmary {__version__}: int8 matrix-multiply accelerator. SPDX-License-Identifier: Apache-2.0",
+        f"Preset {config.name}, identity 0x{config.identity:08x}:",
+        *(f"  {key} = {value}" for key, value in parameters.items()),
+        f"Written by Amaranth {metadata.version('amaranth')} and {yosys}.",
+    ]
+    return "".join(f"// {line}\n" for line in lines) + "\n"
