@@ -1,0 +1,9 @@
+"""From layers and NumPy weights to a Program: an instruction stream and the layout of external memory. Knows no device."""
+
+from .matmul import MAX_DIMENSION, compile_matmul
+from .network import compile_network
+from .program import Layer, Program
+from .scales import mantissa_and_shift
+from .tensor import Tensor
+
+__all__ = ["MAX_DIMENSION", "Layer", "Program", "Tensor", "compile_matmul", "compile_network", "mantissa_and_shift"]

@@ -1,0 +1,26 @@
+"""Matrix products and convolutions as the machine sees them."""
+
+from dataclasses import dataclass
+
+from .requantization import Requantization
+from .tensor import Tensor
+from .weights import WeightTensor
+from .window import Window
+
+
+@dataclass(frozen=True)
+class Contraction:
+    """``result = requantize(sum over taps and channels of source · weights)``.
+
+    ``window`` is folded and covers every position of ``source``; outside its images the source reads ``constant``.
+    ``parameters`` is the address of the channels' parameters, ``table`` that of the table, if there is one.
+    """
+
+    source: Tensor
+    weights: WeightTensor
+    result: Tensor
+    window: Window
+    requantization: Requantization
+    parameters: int
+    table: int | None = None
+    constant: int = 0

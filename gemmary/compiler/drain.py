@@ -1,0 +1,140 @@
+"""From the accumulator to external memory: requantize a block of outputs and store it."""
+
+from ..config import TABLE_ENTRIES
+from ..isa import DType, Opcode, Space, walk_fields
+from .builder import Builder, Region
+from .contraction import Contraction
+from .regions import load_bytes, move_outputs
+from .slots import Slots
+from .tiling import Tiling
+from .window import INSIDE, Block
+
+
+class Drain:
+    """The second half of a contraction's jobs. Results, residuals and parameters have slots of their own."""
+
+    def __init__(self, builder: Builder, operation: Contraction, tiling: Tiling, first_free: int):
+        self.builder, self.operation, self.config = builder, operation, builder.config
+        self.requantization = operation.requantization
+        # Rows of `columns` bytes that make one activation word.
+        self.parts = self.config.rows // self.config.columns
+        self.tiles_a_word = self.parts if operation.result.dtype == DType.INT8 else 1
+        self.results = Slots(first_free, tiling.result_slot, tiling.result_slots)
+        first_free += tiling.result_slot * tiling.result_slots
+        self.residuals = Slots(first_free, tiling.result_slot, tiling.residual_slots)
+        self.parameters = Slots(0, tiling.tiles, max(1, self.config.parameter_rows // tiling.tiles))
+        self.table_loaded = False
+
+    def pieces(self, tiles: int, most: int) -> list[tuple[int, int]]:
+        """(start, count) of at most ``most`` parts of ``tiles``, each but the last of whole words."""
+        words = -(-tiles // self.tiles_a_word)
+        size = -(-words // most) * self.tiles_a_word
+        return [(start, min(size, tiles - start)) for start in range(0, tiles, size)]
+
+    def emit(self, block: Block, first_tile: int, tiles: tuple[int, int], bank: int, key: int) -> None:
+        """``tiles`` (start, count) of a job whose tiles begin at ``first_tile`` and whose rows begin at ``bank``."""
+        start, count = tiles
+        rows = bank + start * block.positions
+        if self.operation.result.dtype == DType.INT8:
+            self._int8(block, first_tile, tiles, rows, key)
+            return
+        region = Region(Space.ACCUMULATOR, rows, rows + count * block.positions)
+        if not self.requantization.is_plain:
+            parameter = self._parameters(first_tile) + start
+            self._vector(block, (rows, rows, 0, parameter), count, [region], [region])
+        self._store(block, first_tile + start, count, Space.ACCUMULATOR, rows, region)
+
+    def _int8(self, block: Block, first_tile: int, tiles: tuple[int, int], rows: int, key: int) -> None:
+        start, count = tiles
+        words = -(-count // self.parts)
+        first_word = (first_tile + start) // self.parts
+        size = words * block.positions
+        parameter = self._parameters(first_tile) + start
+        self._load_table()
+        residual = self._residual(block, (first_word, words), size, key) if self.requantization.residual else None
+        result, _ = self.results.get(key)
+        for part in range(self.parts):
+            mine = len(range(part, count, self.parts))
+            source = rows + part * block.positions
+            places = source, result * self.parts + part, (residual or 0) * self.parts + part, parameter + part
+            reads = [] if residual is None else [self._rows(residual, size, part)]
+            if mine:
+                last = source + ((mine - 1) * self.parts + 1) * block.positions
+                reads.append(Region(Space.ACCUMULATOR, source, last))
+                reads.append(Region(Space.PARAMETER, parameter + part, parameter + count))
+                self._vector(block, places, mine, reads, [self._rows(result, size, part)])
+            if mine < words:
+                self._clear(block, rows, result + (words - 1) * block.positions, part)
+        self._store(block, first_word, words, Space.ACTIVATION, result, self._rows(result, size))
+
+    def _rows(self, word: int, words: int, part: int | None = None) -> Region:
+        """Rows of activation words: every one, or ``part`` of each."""
+        start, stop = word * self.parts, (word + words) * self.parts
+        return (
+            Region(Space.ACTIVATION, start, stop)
+            if part is None
+            else Region(Space.ACTIVATION, start + part, stop, self.parts)
+        )
+
+    def _vector(self, block: Block, places: tuple[int, int, int, int], count: int, reads, writes) -> None:
+        source, result, residual, parameter = places
+        int8 = self.operation.result.dtype == DType.INT8
+        step = self.parts if int8 else 1
+        counts = {"n": count, "y": 1, "x": block.positions, "ky": 1, "kx": 1}
+        plane = step * block.positions
+        fields = (
+            {f"count_{loop}": n for loop, n in counts.items()}
+            | {"source_dtype": DType.INT32, "per_channel": 1}
+            | INSIDE
+            | self.requantization.fields()
+            | walk_fields(Opcode.VECTOR, "source", source, counts, n=plane, x=1)
+            | walk_fields(Opcode.VECTOR, "result", result, counts, n=plane, x=step)
+            | walk_fields(Opcode.VECTOR, "parameter", parameter, counts, n=step)
+        )
+        if self.requantization.residual:
+            fields |= walk_fields(Opcode.VECTOR, "residual", residual, counts, n=plane, x=step)
+        if self.requantization.table is not None:
+            reads = [*reads, Region(Space.TABLE, 0, 1)]
+        self.builder.emit(Opcode.VECTOR, fields, reads, writes)
+
+    def _clear(self, block: Block, rows: int, word: int, part: int) -> None:
+        """Zeros for the part of the last word that no tile fills: what is stored must not depend on what was there."""
+        counts = {"n": 1, "y": 1, "x": block.positions, "ky": 1, "kx": 1}
+        fields = (
+            {f"count_{loop}": n for loop, n in counts.items()}
+            | {"source_dtype": DType.INT32, "result_dtype": DType.INT8}
+            | INSIDE
+            | walk_fields(Opcode.VECTOR, "source", rows, counts, x=1)
+            | walk_fields(Opcode.VECTOR, "result", word * self.parts + part, counts, x=self.parts)
+        )
+        reads = [Region(Space.ACCUMULATOR, rows, rows + block.positions)]
+        self.builder.emit(Opcode.VECTOR, fields, reads, [self._rows(word, block.positions, part)])
+
+    def _parameters(self, first_tile: int) -> int:
+        """The parameter row of ``first_tile``; the parameters of its job's tiles are loaded there."""
+        tiles = min(self.parameters.size, self.operation.weights.tiles[1] - first_tile)
+        slot, here = self.parameters.get(first_tile)
+        if not here:
+            row = self.config.parameter_row_bytes
+            external = self.operation.parameters + first_tile * row
+            region = Region(Space.PARAMETER, slot, slot + tiles)
+            load_bytes(self.builder, region, external, slot * row, tiles * row)
+        return slot
+
+    def _load_table(self) -> None:
+        if self.operation.table is not None and not self.table_loaded:
+            load_bytes(self.builder, Region(Space.TABLE, 0, 1), self.operation.table, 0, TABLE_ENTRIES)
+            self.table_loaded = True
+
+    def _residual(self, block: Block, words: tuple[int, int], size: int, key: int) -> int:
+        slot, _ = self.residuals.get(key)
+        tensor = self.requantization.residual.tensor
+        place = tensor, self.operation.window, block, words, Space.ACTIVATION, slot
+        for fields in move_outputs(Opcode.LOAD, self.config, *place):
+            self.builder.emit(Opcode.LOAD, fields, [], [self._rows(slot, size)])
+        return slot
+
+    def _store(self, block: Block, first_word: int, words: int, space: Space, address: int, region: Region) -> None:
+        place = self.operation.result, self.operation.window, block, (first_word, words), space, address
+        for fields in move_outputs(Opcode.STORE, self.config, *place):
+            self.builder.emit(Opcode.STORE, fields, [region], [])

@@ -1,0 +1,207 @@
+"""Emits contractions: loads, matrix products and drains, job after job."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..config import Config
+from ..isa import DType, Instruction, Opcode, Space, walk_fields
+from .builder import Builder, Region
+from .contraction import Contraction
+from .drain import Drain
+from .regions import load_inputs
+from .runs import make_runs
+from .slots import Slots
+from .tiling import Tiling, choose_tiling
+from .transfer import Loop, transfer_fields
+from .window import Block
+
+RAMP = 16
+"""The first chunk comes in parts, the first of which is so small a fraction of it and each next one twice as long."""
+
+PIECES = 8
+"""The last outputs leave in at most so many pieces."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Outputs that share an accumulator bank: a block of positions, ``tiles`` column tiles from ``tile``."""
+
+    block: Block
+    tile: int
+    tiles: int
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A part of the sum: ``words`` channel words from ``word``, and the taps ``ky``, ``kx`` (start, count)."""
+
+    word: int
+    words: int
+    ky: tuple[int, int]
+    kx: tuple[int, int]
+
+    @property
+    def taps(self) -> int:
+        return self.ky[1] * self.kx[1]
+
+
+class Lowering:
+    """Emits a contraction, job after job. Each job fills one accumulator bank while the vector engine drains the other.
+
+    Activation and weight chunks stay in their slots until others need the place, so with the tiling's order of jobs one
+    operand stays resident. Loads run ahead as far as there are slots.
+    """
+
+    def __init__(self, builder: Builder, operation: Contraction, tiling: Tiling):
+        self.builder, self.operation, self.tiling = builder, operation, tiling
+        self.config: Config = builder.config
+        self.activations = Slots(0, tiling.activation_slot, tiling.activation_slots)
+        self.weights = Slots(0, tiling.weight_slot, tiling.weight_slots)
+        first_free = tiling.activation_slot * tiling.activation_slots
+        self.drain = Drain(builder, operation, tiling, first_free)
+
+    def jobs(self) -> list[Job]:
+        blocks = list(self.operation.window.blocks(self.tiling.split))
+        total, size = self.operation.weights.tiles[1], self.tiling.tiles
+        columns = [(tile, min(size, total - tile)) for tile in range(0, total, size)]
+        if self.tiling.positions_outer:
+            return [Job(block, *part) for block in blocks for part in columns]
+        return [Job(block, *part) for part in columns for block in blocks]
+
+    def chunks(self) -> list[Chunk]:
+        (kh, kw), total, size = self.operation.window.kernel, self.operation.source.words, self.tiling.words
+        taps = [
+            ((y, min(self.tiling.tap_rows, kh - y)), (x, min(self.tiling.tap_columns, kw - x)))
+            for y in range(0, kh, self.tiling.tap_rows)
+            for x in range(0, kw, self.tiling.tap_columns)
+        ]
+        return [Chunk(word, min(size, total - word), ky, kx) for word in range(0, total, size) for ky, kx in taps]
+
+    def emit(self, job: Job, index: int, last: bool) -> None:
+        """Job number ``index``; the ``last`` one leaves in pieces, so that little is left to do when it is summed."""
+        chunks, bank = self.chunks(), index % 2 * self.config.accumulator_rows
+        for i, chunk in enumerate(chunks):
+            complete = i == len(chunks) - 1
+            self._chunk(job, chunk, bank, begin=i == 0, ramp=index == i == 0, pieces=last and complete)
+        if not last:
+            self.drain.emit(job.block, job.tile, (0, job.tiles), bank, index)
+
+    def _chunk(self, job: Job, chunk: Chunk, bank: int, begin: bool, ramp: bool, pieces: bool) -> None:
+        activation, here = self.activations.get((job.block, chunk.word))
+        weight, there = self.weights.get((job.tile, chunk))
+        for start, count in self._ramp(chunk.words) if ramp else [(0, chunk.words)]:
+            if not here:
+                self._load_activations(job, chunk, (start, count), activation)
+            if not there:
+                self._load_weights(job, chunk, (start, count), weight)
+            whole = (0, job.tiles)
+            if pieces and start + count == chunk.words:
+                for part in self.drain.pieces(job.tiles, PIECES):
+                    self._matmuls(job, chunk, (start, count), part, (activation, weight, bank), begin and not start)
+                    self.drain.emit(job.block, job.tile, part, bank, -1 - part[0])
+            else:
+                self._matmuls(job, chunk, (start, count), whole, (activation, weight, bank), begin and not start)
+
+    def _ramp(self, words: int) -> Iterator[tuple[int, int]]:
+        start, count = 0, max(1, words // RAMP)
+        while start < words:
+            rest = words - start
+            count = rest if rest < 2 * count else count
+            yield start, count
+            start, count = start + count, 2 * count
+
+    def _load_activations(self, job: Job, chunk: Chunk, words: tuple[int, int], slot: int) -> None:
+        start, count = words
+        block, operation = job.block, self.operation
+        address = slot + start * block.in_positions
+        writes = [self._activation_region(address, count * block.in_positions)]
+        source = operation.source, operation.window, block, (chunk.word + start, count), address
+        for fields in load_inputs(self.config, *source):
+            self.builder.emit(Opcode.LOAD, fields, [], writes)
+
+    def _activation_region(self, word: int, words: int) -> Region:
+        parts = self.config.rows // self.config.columns
+        return Region(Space.ACTIVATION, word * parts, (word + words) * parts)
+
+    def _load_weights(self, job: Job, chunk: Chunk, words: tuple[int, int], slot: int) -> None:
+        start, count = words
+        weights, rows, bus = self.operation.weights, self.config.rows, self.config.bus_bytes
+        tile_bytes, (kh, kw), (_, tiles) = weights.tile_bytes, weights.kernel, weights.tiles
+        plane = job.tiles * chunk.taps * rows  # weight words of a channel word
+        first = ((chunk.word + start) * tiles + job.tile) * kh * kw + chunk.ky[0] * kw + chunk.kx[0]
+        granules = tile_bytes // bus
+        loops = [
+            Loop(count, tiles * kh * kw * tile_bytes, job.tiles * chunk.taps * granules),
+            Loop(job.tiles, kh * kw * tile_bytes, chunk.taps * granules),
+            Loop(chunk.ky[1], kw * tile_bytes, chunk.kx[1] * granules),
+        ]
+        address = slot + start * plane
+        writes = [Region(Space.WEIGHT, address, address + count * plane)]
+        external = weights.address + first * tile_bytes, address * self.config.columns // bus
+        for fields in transfer_fields(Opcode.LOAD, bus, *external, loops, chunk.kx[1] * tile_bytes):
+            self.builder.emit(Opcode.LOAD, fields | {"dtype": DType.INT8, "space": Space.WEIGHT}, [], writes)
+
+    def _matmuls(self, job: Job, chunk: Chunk, words: tuple, tiles: tuple, places: tuple, first: bool) -> None:
+        """One instruction for all images and one column tile, or for all tiles and one image: whichever needs fewer."""
+        if tiles[1] >= job.block.images:
+            parts = [((image, 1), tiles) for image in range(job.block.images)]
+        else:
+            parts = [((0, job.block.images), (tiles[0] + n, 1)) for n in range(tiles[1])]
+        for images, some in parts:
+            self._matmul(job, chunk, words, some, images, places, first)
+
+    def _matmul(self, job, chunk, words, tiles, images, places, first) -> None:
+        (start, count), (tile, tile_count), (image, image_count) = words, tiles, images
+        activation, weight, bank = places
+        block, window, rows = job.block, self.operation.window, self.config.rows
+        (dy, dx), (sy, sx) = window.dilation, window.stride
+        counts = {
+            "n": max(tile_count, image_count),
+            "k": count,
+            "ky": chunk.ky[1],
+            "kx": chunk.kx[1],
+            "y": block.rows,
+            "x": block.columns,
+        }
+        y_start, x_start = block.y_start + chunk.ky[0] * dy, block.x_start + chunk.kx[0] * dx
+        line, outputs = block.in_columns, block.rows * block.columns
+        taps, over_images = chunk.taps * rows, image_count > 1
+        first_word = activation + start * block.in_positions + image * block.in_image
+        first_row = bank + tile * block.positions + image * outputs
+        fields = (
+            {f"count_{loop}": n for loop, n in counts.items()}
+            | walk_fields(
+                Opcode.MATMUL, "activation", (first_word + y_start * line + x_start) & 0xFFFF, counts,
+                n=block.in_image if over_images else 0, k=block.in_positions,
+                ky=dy * line, kx=dx, y=sy * line, x=sx,
+            )
+            | walk_fields(
+                Opcode.MATMUL, "weight", weight + (start * job.tiles + tile) * taps, counts,
+                n=0 if over_images else taps, k=job.tiles * taps, ky=chunk.kx[1] * rows, kx=rows,
+            )
+            | walk_fields(
+                Opcode.MATMUL, "accumulator", first_row, counts,
+                n=outputs if over_images else block.positions, y=block.columns, x=1,
+            )
+            | window.bounds(block, chunk.ky[0], chunk.kx[0])
+        )  # fmt: skip
+        fields |= {
+            "constant": self.operation.constant,
+            "activation_dtype": DType.INT8,
+            "weight_dtype": DType.INT8,
+            "accumulator_dtype": DType.INT32,
+        }
+        reads = [
+            self._activation_region(activation + start * block.in_positions, count * block.in_positions),
+            Region(Space.WEIGHT, weight + start * job.tiles * taps, weight + (start + count) * job.tiles * taps),
+        ]
+        last_row = first_row + (tile_count - 1) * block.positions + image_count * outputs
+        writes = [Region(Space.ACCUMULATOR, first_row, last_row)]
+        self.builder.emit(Opcode.MATMUL, fields | {"accumulate": int(not first)}, reads, writes)
+
+
+def lower_contraction(config: Config, operation: Contraction) -> tuple[tuple[Instruction, ...], ...]:
+    """The runs of the layer. InputError if the memories are too small."""
+    builder = Builder(config)
+    lowering = Lowering(builder, operation, choose_tiling(config, operation))
+    return make_runs(builder, lowering.jobs(), lowering.emit)

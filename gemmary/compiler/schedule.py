@@ -1,0 +1,82 @@
+"""From operations with dependencies to the final stream: order and semaphores."""
+
+from ..config import SEMAPHORE_MAX, SEMAPHORES, Config
+from ..isa import Engine, Instruction
+from ..performance.model import Timing
+from .builder import ENGINES, Operation
+
+SEMAPHORE = {
+    (producer, consumer): number
+    for number, (producer, consumer) in enumerate((p, c) for p in Engine for c in Engine if p != c)
+}
+"""One counting semaphore for each pair of engines."""
+assert len(SEMAPHORE) <= SEMAPHORES
+
+
+def schedule(config: Config, operations: list[Operation]) -> tuple[Instruction, ...]:
+    """The stream: in the order of the expected starts, so that no full queue holds up an instruction that could start.
+
+    Each engine's own order stays, and every instruction comes behind those it waits for. Every semaphore ends at 0.
+    """
+    starts = _expected_starts(config, operations)
+    waits, signals = _semaphores(operations)
+    order = sorted(range(len(operations)), key=lambda i: (starts[i], i))
+    _check_counts(config, [(waits[i], signals[i]) for i in order])
+    return tuple(
+        Instruction(operations[i].instruction.opcode, **_fields(operations[i]), wait=waits[i], signal=signals[i])
+        for i in order
+    )
+
+
+def _fields(operation: Operation) -> dict[str, int]:
+    values = operation.instruction.values
+    return {name: value for name, value in values.items() if name not in ("opcode", "version")}
+
+
+def _expected_starts(config: Config, operations: list[Operation]) -> list[int]:
+    timing, starts = Timing(config), []
+    ends = [[0] for _ in range(ENGINES)]  # ends[e][i]: when the first i instructions of engine e have ended
+    free = [0] * ENGINES
+    for operation in operations:
+        start = max(free[operation.engine], *(ends[e][count] for e, count in enumerate(operation.after)))
+        occupancy, latency = timing(operation.instruction)
+        free[operation.engine] = start + occupancy
+        ends[operation.engine].append(start + occupancy + latency)
+        starts.append(start)
+    return starts
+
+
+def _semaphores(operations: list[Operation]) -> tuple[list[int], list[int]]:
+    """Wait and signal masks of every operation.
+
+    The k-th wait of a consumer on a producer's semaphore belongs to the producer's k-th signal on it, because both engines
+    run in order and waits are for ever later instructions. ``known[c][p]``: so many instructions of engine p have ended when
+    engine c gets here, by its own waits and by those of the instructions it waited for.
+    """
+    waits, signals = [0] * len(operations), [0] * len(operations)
+    known = [[0] * ENGINES for _ in range(ENGINES)]
+    issued: list[list[int]] = [[] for _ in range(ENGINES)]  # indices of the operations of each engine
+    known_at: list[list[int]] = []
+    for i, operation in enumerate(operations):
+        consumer, mine = operation.engine, known[operation.engine]
+        for producer, count in enumerate(operation.after):
+            if count > mine[producer]:
+                source = issued[producer][count - 1]
+                bit = 1 << SEMAPHORE[Engine(producer), consumer]
+                signals[source] |= bit
+                waits[i] |= bit
+                mine[producer] = count
+                mine[:] = [max(pair) for pair in zip(mine, known_at[source])]
+        issued[consumer].append(i)
+        known_at.append(list(mine))
+    return waits, signals
+
+
+def _check_counts(config: Config, masks: list[tuple[int, int]]) -> None:
+    """No semaphore overflows even if a consumer lags behind by all that its queue holds."""
+    counts = [0] * SEMAPHORES
+    for wait, signal in masks:
+        for s in range(SEMAPHORES):
+            counts[s] += (signal >> s & 1) - (wait >> s & 1)
+            assert 0 <= counts[s] <= SEMAPHORE_MAX - config.queue_depth - 2, "a semaphore would overflow"
+    assert not any(counts), "a semaphore is left signalled"

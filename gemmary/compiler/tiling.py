@@ -1,0 +1,186 @@
+"""How a contraction is cut to fit the on-chip memories, chosen by an estimate of its cycles."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..config import Config
+from ..errors import InputError
+from ..isa import DType
+from .contraction import Contraction
+from .window import Split
+
+LATENCY = 100
+"""Cycles that a transfer waits for memory."""
+
+OVERHEAD = 16
+"""Cycles an instruction costs its engine beside its work."""
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """Sizes of jobs, chunks and slots.
+
+    A job has ``split`` positions and ``tiles`` column tiles. Its sum is taken in chunks of ``words`` channel words and
+    ``tap_rows`` x ``tap_columns`` taps. Slots are in words of their memory: activations and results (and residuals) in the
+    activation scratchpad, in that order. With ``positions_outer`` a block of positions meets all tiles before the next block.
+    """
+
+    split: Split
+    tiles: int
+    words: int
+    tap_rows: int
+    tap_columns: int
+    positions_outer: bool
+    activation_slot: int
+    activation_slots: int
+    weight_slot: int
+    weight_slots: int
+    result_slot: int
+    result_slots: int
+    residual_slots: int
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """What one split makes of a window: number of blocks, largest outputs and inputs of one, and sums over all."""
+
+    split: Split
+    count: int
+    positions: int
+    in_positions: int
+    total_in: int
+    tile_cycles: int
+
+
+def choose_tiling(config: Config, operation: Contraction) -> Tiling:
+    """The tiling of least estimated cycles. InputError if the memories are too small for any."""
+    *_, best = min(
+        ((*_cost(config, operation, blocks, tiling), tiling) for blocks, tiling in _tilings(config, operation)),
+        key=lambda candidate: candidate[:2],
+        default=(None, None, None),
+    )
+    if best is None:
+        (kh, kw), word = operation.window.kernel, config.rows
+        raise InputError(
+            f"config {config.name!r} is too small for {operation.result.name!r}: its memories do not hold one output's inputs "
+            f"({kh} x {kw} words of {word} bytes), weights and result"
+        )
+    return best
+
+
+def _tilings(config: Config, operation: Contraction) -> Iterator[tuple[Blocks, Tiling]]:
+    (kh, kw), all_words, all_tiles = operation.window.kernel, operation.source.words, operation.weights.tiles[1]
+    for blocks in _blocks(config, operation):
+        for tiles in _tile_counts(config, operation, blocks.positions):
+            for words in halvings(all_words):
+                for taps in sorted({(kh, kw), (1, kw), (1, 1)}, reverse=True):
+                    for outer in (True, False) if tiles < all_tiles else (True,):
+                        tiling = _fit(config, operation, blocks, tiles, words, taps, outer)
+                        if tiling is not None:
+                            yield blocks, tiling
+
+
+def _blocks(config: Config, operation: Contraction) -> Iterator[Blocks]:
+    for split in operation.window.splits(config.accumulator_rows):
+        blocks = list(operation.window.blocks(split))
+        yield Blocks(
+            split,
+            len(blocks),
+            max(b.positions for b in blocks),
+            max(b.in_positions for b in blocks),
+            sum(b.in_positions for b in blocks),
+            sum(b.images * max(b.rows * b.columns, config.rows) for b in blocks),
+        )
+
+
+def _tile_counts(config: Config, operation: Contraction, positions: int) -> list[int]:
+    """Column tiles a job can have: whole activation words of results, or all there are."""
+    total = operation.weights.tiles[1]
+    parts = config.rows // config.columns if operation.result.dtype == DType.INT8 else 1
+    most = min(config.accumulator_rows // positions, config.parameter_rows)
+    rounded = {-(-n // parts) * parts for n in halvings(total)}
+    return [n for n in sorted({min(n, total) for n in rounded}) if n <= most]
+
+
+def halvings(total: int) -> list[int]:
+    """``total`` and balanced parts of it: a half, a quarter …, 1."""
+    sizes, parts = set(), 1
+    while parts < 2 * total:
+        sizes.add(-(-total // parts))
+        parts *= 2
+    return sorted(sizes)
+
+
+def _fit(config, operation, blocks: Blocks, tiles, words, taps, outer) -> Tiling | None:
+    """The tiling with as many slots as fit, two for each operand if possible; None where not even one does."""
+    int8 = operation.result.dtype == DType.INT8
+    residual = operation.requantization.residual is not None
+    result_slot = -(-tiles * config.columns // config.rows) * blocks.positions if int8 else 0
+    activation_slot = words * blocks.in_positions
+    weight_slot = words * tiles * taps[0] * taps[1] * config.rows
+    weight_slots = config.weight_words // weight_slot
+    for slots in (2, 1):
+        free = config.activation_words - slots * result_slot * (1 + residual)
+        activation_slots = free // activation_slot
+        if activation_slots >= slots:
+            break
+    if min(activation_slots, weight_slots) < 1:
+        return None
+    parts, chunks = -(-operation.weights.tiles[1] // tiles), -(-operation.source.words // words)
+    return Tiling(
+        split=blocks.split,
+        tiles=tiles,
+        words=words,
+        tap_rows=taps[0],
+        tap_columns=taps[1],
+        positions_outer=outer,
+        activation_slot=activation_slot,
+        activation_slots=min(activation_slots, blocks.count * chunks),
+        weight_slot=weight_slot,
+        weight_slots=min(weight_slots, parts * chunks * _tap_chunks(operation, taps)),
+        result_slot=result_slot,
+        result_slots=slots,
+        residual_slots=slots if residual else 0,
+    )
+
+
+def _tap_chunks(operation: Contraction, taps: tuple[int, int]) -> int:
+    (kh, kw), (rows, columns) = operation.window.kernel, taps
+    return -(-kh // rows) * -(-kw // columns)
+
+
+def _cost(config: Config, operation: Contraction, blocks: Blocks, tiling: Tiling) -> tuple[float, int]:
+    """(estimated cycles, bytes loaded)."""
+    source, weights, window = operation.source, operation.weights, operation.window
+    parts, word_chunks = -(-weights.tiles[1] // tiling.tiles), -(-source.words // tiling.words)
+    chunks = word_chunks * _tap_chunks(operation, (tiling.tap_rows, tiling.tap_columns))
+    jobs = blocks.count * parts
+
+    # How often each operand is loaded: once if it stays until its last use.
+    kept = tiling.activation_slots >= (word_chunks if tiling.positions_outer else blocks.count * word_chunks)
+    activation_times = 1 if kept else parts
+    kept = tiling.weight_slots >= (parts * chunks if tiling.positions_outer else chunks)
+    weight_times = 1 if kept else blocks.count
+
+    activation_bytes = blocks.total_in * source.words * config.rows * activation_times
+    weight_bytes = weights.size * weight_times
+    residual_bytes = operation.result.size if tiling.residual_slots else 0
+    loaded = activation_bytes + weight_bytes + residual_bytes
+    loads = blocks.count * word_chunks * activation_times + parts * chunks * weight_times + jobs * bool(residual_bytes)
+    load = loaded / config.bus_bytes + loads * (LATENCY + OVERHEAD)
+
+    matmuls = jobs * chunks * min(tiling.split.images, tiling.tiles)
+    tensor = blocks.tile_cycles * source.words * weights.tiles[1] * window.taps + matmuls * OVERHEAD
+    vector = window.positions * weights.tiles[1] * config.lane_groups + jobs * OVERHEAD
+    store = operation.result.size / config.bus_bytes + jobs * (LATENCY + OVERHEAD)
+    # With a single slot nothing runs ahead: the engine that uses it waits.
+    if tiling.activation_slots < 2 <= blocks.count * word_chunks:
+        tensor += activation_bytes / config.bus_bytes
+    if tiling.weight_slots < 2 <= parts * chunks:
+        tensor += weight_bytes / config.bus_bytes
+    if tiling.result_slots < 2 <= jobs:
+        store += vector
+    first = tiling.words if tiling.words < 16 else tiling.words // 16
+    begin = first * (blocks.in_positions * config.rows + tiling.tiles * window.taps * weights.tile_bytes)
+    end = blocks.positions * (config.lane_groups + config.rows / config.bus_bytes) * -(-tiling.tiles // 8)
+    return max(tensor, load, vector, store) + begin / config.bus_bytes + end, loaded

@@ -1,0 +1,1 @@
+"""How long programs take, without running them."""

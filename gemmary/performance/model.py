@@ -1,0 +1,90 @@
+"""A cycle model of the four engines: how long an instruction takes, and how long a program does.
+
+An estimate: it knows the semaphores, the queues, the rates of the engines and the latency of memory, and nothing of
+conflicts in the scratchpads or of contention on the bus.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import prod
+
+from ..config import SEMAPHORES, Config
+from ..isa import INSTRUCTION_BYTES, Engine, Instruction, Opcode
+
+PIPELINE = {Engine.LOAD: 12, Engine.TENSOR: 12, Engine.VECTOR: 12, Engine.STORE: 12}
+"""Cycles from an engine's last request or issue to its result, array and memory latency not among them."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Cycles of an instruction on the accelerator of ``config``, with memory that answers after ``latency`` cycles and
+    moves ``bytes_per_cycle`` (at most the width of the bus) each way."""
+
+    config: Config
+    latency: int = 100
+    bytes_per_cycle: int | None = None
+
+    def __call__(self, instruction: Instruction) -> tuple[int, int]:
+        """(cycles in which the engine issues, cycles from then until every result is in memory)."""
+        engine = instruction.engine
+        counts = instruction.counts
+        if engine in (Engine.LOAD, Engine.STORE):
+            return self._transfer(instruction, counts), self.latency + PIPELINE[engine]
+        if engine == Engine.TENSOR:
+            tiles = prod(counts[loop] for loop in ("n", "k", "ky", "kx"))
+            # The next tile is loaded, a row a cycle, while this one computes; the first one has to be awaited.
+            busy = max(counts["y"] * counts["x"], self.config.rows) * tiles + self.config.rows
+            return busy, self.config.rows + self.config.columns + PIPELINE[engine]
+        return prod(counts.values()) * self.config.lane_groups, PIPELINE[engine]
+
+    def _transfer(self, instruction: Instruction, counts: Mapping[str, int]) -> int:
+        if instruction.opcode == Opcode.LOAD and instruction.fill_only:
+            return prod(counts.values()) * -(-instruction.length // self.config.bus_bytes)
+        width = min(self.bytes_per_cycle or self.config.bus_bytes, self.config.bus_bytes)
+        return prod(counts.values()) * -(-instruction.length // width)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Cycles of a program, and for each engine those in which it issued."""
+
+    cycles: int
+    busy: dict[Engine, int]
+
+
+def estimate(timing: Timing, program: Iterable[Instruction]) -> Estimate:
+    """Runs the program through queues, semaphores and engines. Raises RuntimeError where it would hang.
+
+    An engine starts an instruction when the one before it has issued everything, and DMA only when the one before it has
+    ended.
+    """
+    fetch = -(-INSTRUCTION_BYTES // timing.config.bus_bytes)
+    signalled: list[list[int]] = [[] for _ in range(SEMAPHORES)]  # when each signal comes
+    taken = [0] * SEMAPHORES
+    free, busy, last = [0] * len(Engine), [0] * len(Engine), 0
+    started: list[list[int]] = [[] for _ in Engine]
+    dispatch = timing.latency
+    for instruction in program:
+        engine = instruction.engine
+        queue = started[engine]
+        depth = timing.config.queue_depth
+        dispatch = max(dispatch + fetch, queue[-depth] if len(queue) >= depth else 0)
+        start = max(dispatch, free[engine])
+        for s in _bits(instruction.wait):
+            if taken[s] == len(signalled[s]):
+                raise RuntimeError(f"semaphore {s} is never signalled for {instruction}")
+            start = max(start, signalled[s][taken[s]])
+            taken[s] += 1
+        occupancy, latency = timing(instruction)
+        end = start + occupancy + latency
+        queue.append(start)
+        busy[engine] += occupancy
+        free[engine] = end if engine in (Engine.LOAD, Engine.STORE) else start + occupancy
+        for s in _bits(instruction.signal):
+            signalled[s].append(end)
+        last = max(last, end)
+    return Estimate(last, dict(zip(Engine, busy)))
+
+
+def _bits(mask: int) -> list[int]:
+    return [s for s in range(SEMAPHORES) if mask >> s & 1]
