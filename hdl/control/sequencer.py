@@ -1,0 +1,157 @@
+"""Everything between the register file and the engines: one component of wires."""
+
+from amaranth import Cat, Module, ResetInserter
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from gemmary.config import Config
+from gemmary.isa import Cause
+from gemmary.registers import State
+
+from ..interfaces import BurstReadSignature, EngineSignature
+from .counters import Counters
+from .dispatch import Dispatch
+from .fetch import Fetch
+from .issue import Issue
+from .layouts import FRONT, ControlSignature, InstructionWord, opcodes, traffic_layout
+from .semaphores import Semaphores
+from .supervisor import Supervisor
+from .watchdog import Watchdog
+
+
+class Sequencer(wiring.Component):
+    """Fetches a program, checks its instructions and issues them to the engines (``load``, ``tensor``, ``vector``, ``store``;
+    those that are built), until its end or the first error. Without DMA, instructions come from ``instructions`` instead of
+    memory, and a program is whatever comes.
+
+    ``begin``: the cycle in which a program starts. ``clear``, the last cycle of a soft reset, is to reset the engines too.
+    ``traffic`` tells counters and watchdog what moves on the memory bus; ``access``, without DMA, that the host is alive.
+
+        fetch ─► dispatch ─┬► issue ─► engine     supervisor: start, end, errors, soft reset
+                           ├► issue ─► engine     watchdog, counters
+                           └► …   ◄─► semaphores
+    """
+
+    def __init__(self, config: Config):
+        self.config = config
+        self.engines = opcodes(config)
+        front = (
+            {"bus": Out(BurstReadSignature(config)), "traffic": In(traffic_layout(config))}
+            if config.dma
+            else {"instructions": In(stream.Signature(InstructionWord)), "access": In(1)}
+        )
+        super().__init__(
+            {e.name.lower(): In(EngineSignature(opcode)) for e, opcode in self.engines.items()}
+            | front
+            | {"control": In(ControlSignature(config)), "begin": Out(1), "clear": Out(1)}
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        clearable = ResetInserter(self.clear)
+        m.submodules.dispatch = self.dispatch = clearable(Dispatch(self.config))
+        m.submodules.semaphores = self.semaphores = clearable(Semaphores(self.config))
+        m.submodules.counters = self.counters = clearable(Counters(self.config))
+        m.submodules.watchdog = self.watchdog = clearable(Watchdog())
+        self.issues = {}
+        for engine, opcode in self.engines.items():
+            m.submodules[f"issue_{engine.name.lower()}"] = self.issues[engine] = clearable(Issue(self.config, opcode))
+        if self.config.dma:
+            m.submodules.fetch = self.fetch = clearable(Fetch(self.config))
+        # Faults: four engines, dispatch, the host's signals, fetch, watchdog.
+        faults = len(self.engines) + 3 + self.config.dma
+        m.submodules.supervisor = self.supervisor = Supervisor(faults, self_starting=not self.config.dma)
+        self._front(m)
+        self._engines(m)
+        self._supervise(m)
+        self._observe(m)
+        return m
+
+    def _front(self, m):
+        """Where instructions come from."""
+        if not self.config.dma:
+            connect(m, flipped(self.instructions), self.dispatch.i)
+            return
+        connect(m, self.fetch.o, self.dispatch.i)
+        connect(m, self.fetch.bus, flipped(self.bus))
+        m.d.comb += [
+            self.fetch.start.eq(self.supervisor.begin),
+            self.fetch.address.eq(self.control.program_address),
+            self.fetch.length.eq(self.control.program_length),
+            self.fetch.halt.eq(self.supervisor.halt),
+        ]
+
+    def _engines(self, m):
+        for engine, issue in self.issues.items():
+            name = engine.name.lower()
+            connect(m, getattr(self.dispatch, name), issue.i)
+            connect(m, issue.engine, flipped(getattr(self, name)))
+            connect(m, issue.take, getattr(self.semaphores, f"take_{name}"))
+            m.d.comb += [
+                getattr(self.semaphores, f"done_{name}").eq(getattr(self, name).done),
+                issue.zero.eq(self.semaphores.zero),
+                issue.start.eq(self.supervisor.begin),
+                issue.halt.eq(self.supervisor.halt),
+            ]
+
+    def _supervise(self, m):
+        """What the supervisor hears: work, quiet, and faults in order of rank."""
+        supervisor, engines = self.supervisor, [getattr(self, e.name.lower()) for e in self.engines]
+        working = ~Cat(issue.complete for issue in self.issues.values()).all()
+        quiet = Cat(engine.quiet for engine in engines).all()
+        sources = [(e, getattr(self, e.name.lower()).error) for e in self.engines] + [(FRONT, self.dispatch.error)]
+        if self.config.dma:
+            sources.append((FRONT, self.fetch.error))
+        for fault, (engine, error) in zip(supervisor.faults, sources):
+            m.d.comb += [fault.valid.eq(error.valid), fault.cause.eq(error.cause), fault.engine.eq(engine)]
+            m.d.comb += fault.offset.eq(error.offset)
+        for i, engine in enumerate(engines):
+            with m.If(self.semaphores.overflow[i] & ~engine.error.valid):
+                m.d.comb += supervisor.faults[i].valid.eq(1)
+                m.d.comb += supervisor.faults[i].cause.eq(Cause.SEMAPHORE_OVERFLOW)
+                m.d.comb += supervisor.faults[i].offset.eq(engine.done.offset)
+        host = supervisor.faults[len(sources)]
+        m.d.comb += [
+            host.valid.eq(self.semaphores.overflow[-1]),
+            host.cause.eq(Cause.SEMAPHORE_OVERFLOW),
+            host.engine.eq(FRONT),
+            supervisor.faults[len(sources) + 1].eq(self.watchdog.fault),
+            supervisor.start.eq(self.control.start),
+            supervisor.soft_reset.eq(self.control.soft_reset),
+            supervisor.active.eq(working | (self.fetch.active if self.config.dma else self.instructions.valid)),
+            supervisor.quiet.eq(quiet & self.fetch.quiet if self.config.dma else quiet),
+            self.begin.eq(supervisor.begin),
+            self.clear.eq(supervisor.clear),
+        ]
+
+    def _observe(self, m):
+        """What the host sees, counters and watchdog."""
+        control, status = self.control, self.supervisor.status
+        for engine, issue in self.issues.items():
+            m.d.comb += [
+                control.engines[engine].eq(issue.status),
+                self.watchdog.engines[engine].eq(issue.status),
+                self.counters.states[engine].eq(issue.status.state),
+            ]
+        busy = Cat(issue.status.state == State.BUSY for issue in self.issues.values()).any()
+        if self.config.dma:
+            moved = self.traffic.read | self.traffic.write | self.traffic.response
+            m.d.comb += self.counters.traffic.eq(self.traffic)
+        else:
+            moved = self.access
+        m.d.comb += [
+            control.status.eq(status),
+            control.semaphores.eq(self.semaphores.counts),
+            control.clear.eq(self.clear),
+            self.semaphores.host_signal.eq(control.semaphore_signal),
+            self.semaphores.host_take.eq(control.semaphore_take),
+            self.watchdog.enable.eq(status.busy),
+            self.watchdog.progress.eq(busy | moved | self.dispatch.dispatched),
+            self.watchdog.limit.eq(control.watchdog_limit),
+            self.watchdog.front.eq(self.dispatch.i.payload.offset),
+            self.counters.clear.eq(self.supervisor.begin),
+            self.counters.enable.eq(status.busy),
+            self.counters.dispatched.eq(self.dispatch.dispatched),
+            self.counters.index.eq(control.counter_index),
+            control.counter.eq(self.counters.value),
+        ]

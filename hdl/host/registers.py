@@ -1,0 +1,202 @@
+"""The registers, generated from `gemmary.registers`."""
+
+from amaranth import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from gemmary import registers
+from gemmary.config import Config
+from gemmary.isa import Engine
+from gemmary.registers import COUNTER_BASE, COUNTERS, REGISTERS, State
+
+from ..control.layouts import ControlSignature, PushSignature
+from ..interfaces import RegisterBus
+
+BY_NAME = {register.name: register for register in REGISTERS}
+INITIAL = {"WATCHDOG_LIMIT": 1_000_000}
+
+
+def packed(name: str, **values):
+    """The value of register ``name`` from the values of all its fields (int or Value)."""
+    fields = BY_NAME[name].fields
+    assert {f.name for f in fields} == set(values), name
+    parts, end = [], 0
+    for field in fields:
+        value = values[field.name]
+        value = Const(value, field.width) if isinstance(value, int) else Value.cast(value)
+        assert len(value) <= field.width, (name, field.name)
+        parts += [Const(0, field.offset - end), value, Const(0, field.width - len(value))]
+        end = field.offset + field.width
+    return Cat(parts)
+
+
+class RegisterFile(wiring.Component):
+    """Answers ``bus`` for every register of `registers.REGISTERS` and commands the sequencer through ``control``.
+
+    A write honours strobes; to a read-only register it does nothing. ``error`` for an address without a register. ``irq``:
+    an enabled interrupt is pending. What is written to INSTRUCTION goes to ``push``; ``error`` while that is not ready (always,
+    with DMA). One access in 2 cycles.
+    """
+
+    def __init__(self, config: Config):
+        self.config = config
+        super().__init__(
+            {
+                "bus": In(RegisterBus()),
+                "control": Out(ControlSignature(config)),
+                "irq": Out(1),
+                "push": Out(PushSignature()),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        request, response = self.bus.request, self.bus.response
+        self.access, self.write = Signal(), Signal()
+        self.mask = Signal(32)
+        m.d.comb += [
+            request.ready.eq(~response.valid),
+            self.access.eq(request.valid & request.ready),
+            self.write.eq(self.access & request.payload.write),
+            self.mask.eq(Cat(strobe.replicate(8) for strobe in request.payload.strobe)),
+        ]
+        with m.If(self.access):
+            m.d.sync += response.valid.eq(1)
+        with m.Elif(response.ready):
+            m.d.sync += response.valid.eq(0)
+        values = self._static() | self._settings(m) | self._interrupts(m) | self._status(m)
+        self._commands(m)
+        with m.If(self.access):
+            self._answer(m, values)
+        return m
+
+    def _answer(self, m, values):
+        """The read mux; ``values`` holds every readable register but the counters."""
+        request, payload = self.bus.request.payload, self.bus.response.payload
+        m.d.sync += [payload.data.eq(0), payload.error.eq(0)]
+        with m.Switch(request.address[2:]):
+            for register in REGISTERS:
+                if register.name.startswith("COUNT_"):
+                    continue
+                with m.Case(register.address >> 2):
+                    if register.access != "wo":
+                        m.d.sync += payload.data.eq(Mux(request.write, 0, values.pop(register.name)))
+                    if register.name == "INSTRUCTION":
+                        m.d.sync += payload.error.eq(request.write & ~self.push.ready)
+            for index in range(len(COUNTERS)):
+                with m.Case((COUNTER_BASE >> 2) + index):
+                    m.d.sync += payload.data.eq(Mux(request.write, 0, self.control.counter))
+            with m.Default():
+                m.d.sync += payload.error.eq(1)
+        m.d.comb += self.control.counter_index.eq(request.address[2:])
+        assert not values, values
+
+    def _written(self, name):
+        """Whether register ``name`` is being written."""
+        return self.write & (self.bus.request.payload.address[2:] == BY_NAME[name].address >> 2)
+
+    def _static(self):
+        config = self.config
+        return {
+            "IDENTITY": Const(registers.IDENTITY, 32),
+            "VERSION": Const(registers.HARDWARE_VERSION, 32),
+            "CONFIG_IDENTITY": Const(config.identity, 32),
+            "ARRAY": packed(
+                "ARRAY", rows=config.rows, columns=config.columns, lanes=config.lanes, bus_bytes=config.bus_bytes
+            ),
+            "ACTIVATION_WORDS": Const(config.activation_words, 32),
+            "WEIGHT_WORDS": Const(config.weight_words, 32),
+            "ACCUMULATOR_ROWS": Const(config.accumulator_rows, 32),
+            "PARAMETER_ROWS": Const(config.parameter_rows, 32),
+            "FEATURES": packed(
+                "FEATURES",
+                dma=int(config.dma),
+                counters=int(config.counters),
+                address_bits=config.address_bits,
+                queue_depth=config.queue_depth,
+            ),
+        }
+
+    def _settings(self, m):
+        """The registers that read as written."""
+        settings = {}
+        for register in REGISTERS:
+            if register.access != "rw":
+                continue
+            width = max((f.offset + f.width for f in register.fields), default=32)
+            setting = Signal(width, name=register.name.lower(), init=INITIAL.get(register.name, 0))
+            with m.If(self._written(register.name)):
+                m.d.sync += setting.eq((setting & ~self.mask) | (self.bus.request.payload.data & self.mask))
+            settings[register.name] = setting
+        m.d.comb += [
+            self.control.program_address.eq(Cat(settings["PROGRAM_ADDRESS_LOW"], settings["PROGRAM_ADDRESS_HIGH"])),
+            self.control.program_length.eq(settings["PROGRAM_LENGTH"]),
+            self.control.watchdog_limit.eq(settings["WATCHDOG_LIMIT"]),
+        ]
+        self.interrupt_enable = settings["INTERRUPT_ENABLE"]
+        return settings
+
+    def _interrupts(self, m):
+        control = self.control
+        pending, cleared = Signal(len(self.interrupt_enable)), Signal(len(self.interrupt_enable))
+        events = packed("INTERRUPT_STATUS", done=control.status.done_event, error=control.status.error_event)
+        with m.If(self._written("INTERRUPT_STATUS")):
+            m.d.comb += cleared.eq(self.bus.request.payload.data & self.mask)
+        m.d.sync += pending.eq(Mux(control.clear, 0, (pending & ~cleared) | events))
+        m.d.comb += self.irq.eq((pending & self.interrupt_enable).any())
+        return {"INTERRUPT_STATUS": pending}
+
+    def _commands(self, m):
+        """The registers whose writes act."""
+        control, data = self.control, self.bus.request.payload.data & self.mask
+        with m.If(self._written("CONTROL")):
+            m.d.comb += [getattr(control, field.name).eq(data[field.offset]) for field in BY_NAME["CONTROL"].fields]
+        with m.If(self._written("SEMAPHORE_SIGNAL")):
+            m.d.comb += control.semaphore_signal.eq(data)
+        with m.If(self._written("SEMAPHORE_TAKE")):
+            m.d.comb += control.semaphore_take.eq(data)
+        m.d.comb += [
+            self.push.valid.eq(self._written("INSTRUCTION") & self.push.ready),
+            self.push.data.eq(data),
+        ]
+
+    def _status(self, m):
+        """What the sequencer says. External addresses of instructions share one adder: ``located``."""
+        status, engines = self.control.status, self.control.engines
+        offset, located = Signal.like(status.offset), Signal(64)
+        with m.Switch(self.bus.request.payload.address[2:]):
+            for engine in Engine:
+                low, high = (BY_NAME[f"{engine.name}_INSTRUCTION_{half}"].address >> 2 for half in ("LOW", "HIGH"))
+                with m.Case(low, high):
+                    m.d.comb += offset.eq(engines[engine].offset)
+            with m.Default():
+                m.d.comb += offset.eq(status.offset)
+        m.d.comb += located[: self.config.address_bits].eq(self.control.program_address + offset)
+        values = {
+            "STATUS": packed("STATUS", **{f.name: status[f.name] for f in BY_NAME["STATUS"].fields}),
+            "ERROR_CAUSE": packed("ERROR_CAUSE", cause=status.cause, engine=status.engine),
+            "ERROR_ADDRESS_LOW": located[:32],
+            "ERROR_ADDRESS_HIGH": located[32:],
+            "INSTRUCTION_READY": self.push.whole,
+        }
+        values |= {f"SEMAPHORE_{i}": count for i, count in enumerate(self.control.semaphores)}
+        for engine in Engine:
+            values |= {
+                f"{engine.name}_STATE": engines[engine].state,
+                f"{engine.name}_INSTRUCTION_LOW": located[:32],
+                f"{engine.name}_INSTRUCTION_HIGH": located[32:],
+                f"{engine.name}_AWAITED": self._awaited(m, engine),
+                f"{engine.name}_QUEUED": engines[engine].queued,
+                f"{engine.name}_RETIRED": engines[engine].retired,
+            }
+        return values
+
+    def _awaited(self, m, engine):
+        """Bit 31: the engine waits; the lowest semaphore at 0, and its count."""
+        status, name = self.control.engines[engine], engine.name.lower()
+        index, waits = Signal(4, name=f"awaited_{name}"), status.state == State.WAIT_SEMAPHORE
+        for i in reversed(range(len(status.blocked))):
+            with m.If(status.blocked[i]):
+                m.d.comb += index.eq(i)
+        count = self.control.semaphores[index]
+        return Mux(waits, Cat(index, Const(0, 4), count, Const(0, 17), Const(1, 1)), 0)
