@@ -1,0 +1,147 @@
+"""The whole machine: submodules and the wires between them."""
+
+from amaranth import Module, ResetInserter
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from gemmary.config import Config
+from gemmary.registers import ADDRESS_BITS
+
+from .array.engine import TensorEngine
+from .control.sequencer import Sequencer
+from .dma.axi import AxiManager
+from .dma.load import LoadEngine
+from .dma.store import StoreEngine
+from .host.axi_lite import AxiLiteBridge
+from .host.registers import RegisterFile
+from .host.window import HostWindow, InstructionPush
+from .interfaces import AxiLiteSignature, AxiSignature
+from .memory.accumulator import Accumulator
+from .memory.router import Router
+from .memory.scratchpad import Port, Scratchpad
+from .vector.engine import VectorEngine
+
+
+def activation_memory(config: Config) -> Scratchpad:
+    """The activation scratchpad, ports in order of priority."""
+    ports = [
+        Port("tensor", "read", config.rows),
+        Port("result", "write", config.columns, config.lane_groups),
+        Port("source", "read", config.columns),
+        Port("residual", "read", config.columns),
+        Port("load", "write", config.bus_bytes),
+        Port("store", "read", config.bus_bytes),
+    ]
+    return Scratchpad(config.activation_words, config.rows, config.activation_banks, ports, config.scratchpad_ports)
+
+
+def weight_memory(config: Config) -> Scratchpad:
+    """The weight scratchpad, ports in order of priority."""
+    ports = [
+        Port("tensor", "read", config.columns),
+        Port("load", "write", config.bus_bytes),
+        Port("store", "read", config.bus_bytes),
+    ]
+    return Scratchpad(config.weight_words, config.columns, 1, ports, config.scratchpad_ports)
+
+
+def parameter_memory(config: Config) -> Scratchpad:
+    """Words of as many channels as the vector engine takes in a cycle, or of a granule if that is more."""
+    channels = 8 * config.lanes
+    word = max(channels, config.bus_bytes)
+    ports = [Port("vector", "read", channels), Port("load", "write", config.bus_bytes)]
+    return Scratchpad(config.parameter_rows * config.parameter_row_bytes // word, word, 1, ports)
+
+
+class Accelerator(wiring.Component):
+    """``axi``: external memory, only with ``config.dma``. ``host``: the registers; without DMA its addresses have 32 bits and
+    hold windows into the on-chip memories too. ``irq``: level interrupt."""
+
+    def __init__(self, config: Config):
+        self.config = config
+        axi = {"axi": Out(AxiSignature(config))} if config.dma else {}
+        self.host_bits = ADDRESS_BITS if config.dma else 32
+        super().__init__(axi | {"host": In(AxiLiteSignature(self.host_bits)), "irq": Out(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.sequencer = self.sequencer = Sequencer(self.config)
+        self.clearable = ResetInserter(self.sequencer.clear)
+        m.submodules.bridge = self.bridge = AxiLiteBridge(self.host_bits)
+        m.submodules.registers = self.registers = RegisterFile(self.config)
+        m.submodules.router = self.router = Router(self.config)
+        connect(m, flipped(self.host), self.bridge.axi)
+        connect(m, self.registers.control, self.sequencer.control)
+        m.d.comb += self.irq.eq(self.registers.irq)
+        self._compute(m)
+        if self.config.dma:
+            self._dma(m)
+        else:
+            self._window(m)
+        return m
+
+    def _compute(self, m):
+        """Tensor and vector engine, and the on-chip memories."""
+        router = self.router
+        m.submodules.tensor = tensor = self.clearable(TensorEngine(self.config))
+        m.submodules.vector = vector = self.clearable(VectorEngine(self.config))
+        m.submodules.activation = activation = activation_memory(self.config)
+        m.submodules.weight = weight = weight_memory(self.config)
+        m.submodules.accumulator = accumulator = Accumulator(self.config)
+        m.submodules.parameter = parameter = parameter_memory(self.config)
+        for client, memory in (
+            (self.sequencer.tensor, tensor.engine),
+            (self.sequencer.vector, vector.engine),
+            (tensor.activation, activation.tensor),
+            (tensor.weight, weight.tensor),
+            (tensor.accumulate, accumulator.accumulate),
+            (vector.source, activation.source),
+            (vector.residual, activation.residual),
+            (vector.result, activation.result),
+            (vector.accumulator, accumulator.vector_read),
+            (vector.accumulator_result, accumulator.vector_write),
+            (vector.parameter, parameter.vector),
+            (router.write_activation, activation.load),
+            (router.write_weight, weight.load),
+            (router.write_accumulator, accumulator.load),
+            (router.write_parameter, parameter.load),
+            (router.write_table, vector.table),
+            (router.read_activation, activation.store),
+            (router.read_weight, weight.store),
+            (router.read_accumulator, accumulator.store),
+        ):
+            connect(m, client, memory)
+
+    def _dma(self, m):
+        """Load, store and the memory bus."""
+        sequencer, axi, traffic = self.sequencer, self.axi, self.sequencer.traffic
+        m.submodules.load = load = self.clearable(LoadEngine(self.config))
+        m.submodules.store = store = self.clearable(StoreEngine(self.config))
+        m.submodules.manager = manager = AxiManager(self.config)
+        connect(m, self.bridge.bus, self.registers.bus)
+        connect(m, sequencer.load, load.engine)
+        connect(m, sequencer.store, store.engine)
+        connect(m, sequencer.bus, manager.fetch)
+        connect(m, load.bus, manager.load)
+        connect(m, store.bus, manager.store)
+        connect(m, load.onchip, self.router.write)
+        connect(m, store.onchip, self.router.read)
+        connect(m, manager.axi, flipped(axi))
+        m.d.comb += [
+            traffic.read.eq(axi.r.valid & axi.r.ready),
+            traffic.write.eq(axi.w.valid & axi.w.ready),
+            traffic.strobe.eq(axi.w.payload.strb),
+            traffic.response.eq(axi.b.valid & axi.b.ready),
+        ]
+
+    def _window(self, m):
+        """Without DMA the host pushes instructions and reaches the memories itself."""
+        m.submodules.window = window = HostWindow(self.config)
+        m.submodules.push = push = self.clearable(InstructionPush())
+        connect(m, self.bridge.bus, window.bus)
+        connect(m, window.registers, self.registers.bus)
+        connect(m, window.write, self.router.write)
+        connect(m, window.read, self.router.read)
+        connect(m, self.registers.push, push.i)
+        connect(m, push.o, self.sequencer.instructions)
+        m.d.comb += [push.start.eq(self.sequencer.begin), self.sequencer.access.eq(window.access)]
