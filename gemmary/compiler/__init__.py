@@ -1,9 +1,19 @@
 """From layers and NumPy weights to a Program: an instruction stream and the layout of external memory. Knows no device."""
 
+from .convolution import compile_conv2d
 from .matmul import MAX_DIMENSION, compile_matmul
 from .network import compile_network
 from .program import Layer, Program
 from .scales import mantissa_and_shift
 from .tensor import Tensor
 
-__all__ = ["MAX_DIMENSION", "Layer", "Program", "Tensor", "compile_matmul", "compile_network", "mantissa_and_shift"]
+__all__ = [
+    "MAX_DIMENSION",
+    "Layer",
+    "Program",
+    "Tensor",
+    "compile_conv2d",
+    "compile_matmul",
+    "compile_network",
+    "mantissa_and_shift",
+]

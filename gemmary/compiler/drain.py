@@ -6,7 +6,7 @@ from .builder import Builder, Region
 from .contraction import Contraction
 from .regions import load_bytes, move_outputs
 from .slots import Slots
-from .tiling import Tiling
+from .tiling import LATENCY, OVERHEAD, Tiling
 from .window import INSIDE, Block
 
 
@@ -25,34 +25,47 @@ class Drain:
         self.parameters = Slots(0, tiling.tiles, max(1, self.config.parameter_rows // tiling.tiles))
         self.table_loaded = False
 
-    def pieces(self, tiles: int, most: int) -> list[tuple[int, int]]:
-        """(start, count) of at most ``most`` parts of ``tiles``, each but the last of whole words."""
+    def pieces(self, block: Block, tiles: int, sum_cycles: int) -> list[tuple[int, int]]:
+        """(start, count) of the parts in which the last ``tiles`` leave soonest, if each takes its share of ``sum_cycles``.
+
+        Sum, requantization and store are a pipeline of three stages, and every store waits for memory.
+        """
         words = -(-tiles // self.tiles_a_word)
-        size = -(-words // most) * self.tiles_a_word
+
+        def cycles(count):
+            rows = -(-words // count) * self.tiles_a_word * block.positions
+            bytes_moved = rows * self.operation.result.word_bytes // self.tiles_a_word
+            stages = (
+                sum_cycles / count,
+                rows * self.config.lane_groups + OVERHEAD,
+                bytes_moved / self.config.bus_bytes + LATENCY + OVERHEAD,
+            )
+            return sum(stages) + (count - 1) * max(stages)
+
+        count = min(range(1, words + 1), key=cycles)
+        size = -(-words // count) * self.tiles_a_word
         return [(start, min(size, tiles - start)) for start in range(0, tiles, size)]
 
-    def emit(self, block: Block, first_tile: int, tiles: tuple[int, int], bank: int, key: int) -> None:
-        """``tiles`` (start, count) of a job whose tiles begin at ``first_tile`` and whose rows begin at ``bank``."""
+    def emit(self, block: Block, first_tile: int, tiles: tuple[int, int], bank: int, index: int) -> None:
+        """``tiles`` (start, count) of job ``index``, whose tiles begin at ``first_tile`` and whose sums begin at ``bank``."""
         start, count = tiles
         rows = bank + start * block.positions
         if self.operation.result.dtype == DType.INT8:
-            self._int8(block, first_tile, tiles, rows, key)
+            self._int8(block, first_tile, tiles, rows, index)
             return
         region = Region(Space.ACCUMULATOR, rows, rows + count * block.positions)
         if not self.requantization.is_plain:
-            parameter = self._parameters(first_tile) + start
-            self._vector(block, (rows, rows, 0, parameter), count, [region], [region])
+            self._vector(block, (rows, rows, 0, self._parameters(first_tile) + start), count, [region], [region])
         self._store(block, first_tile + start, count, Space.ACCUMULATOR, rows, region)
 
-    def _int8(self, block: Block, first_tile: int, tiles: tuple[int, int], rows: int, key: int) -> None:
+    def _int8(self, block: Block, first_tile: int, tiles: tuple[int, int], rows: int, index: int) -> None:
         start, count = tiles
-        words = -(-count // self.parts)
-        first_word = (first_tile + start) // self.parts
-        size = words * block.positions
+        words, offset = -(-count // self.parts), start // self.parts
+        first_word, size = first_tile // self.parts + offset, words * block.positions
         parameter = self._parameters(first_tile) + start
+        result = self.results.get(index)[0] + offset * block.positions
+        residual = self._residual(block, (first_word, words), offset, index) if self.requantization.residual else None
         self._load_table()
-        residual = self._residual(block, (first_word, words), size, key) if self.requantization.residual else None
-        result, _ = self.results.get(key)
         for part in range(self.parts):
             mine = len(range(part, count, self.parts))
             source = rows + part * block.positions
@@ -61,7 +74,6 @@ class Drain:
             if mine:
                 last = source + ((mine - 1) * self.parts + 1) * block.positions
                 reads.append(Region(Space.ACCUMULATOR, source, last))
-                reads.append(Region(Space.PARAMETER, parameter + part, parameter + count))
                 self._vector(block, places, mine, reads, [self._rows(result, size, part)])
             if mine < words:
                 self._clear(block, rows, result + (words - 1) * block.positions, part)
@@ -70,11 +82,8 @@ class Drain:
     def _rows(self, word: int, words: int, part: int | None = None) -> Region:
         """Rows of activation words: every one, or ``part`` of each."""
         start, stop = word * self.parts, (word + words) * self.parts
-        return (
-            Region(Space.ACTIVATION, start, stop)
-            if part is None
-            else Region(Space.ACTIVATION, start + part, stop, self.parts)
-        )
+        first, step = (start, 1) if part is None else (start + part, self.parts)
+        return Region(Space.ACTIVATION, first, stop, step)
 
     def _vector(self, block: Block, places: tuple[int, int, int, int], count: int, reads, writes) -> None:
         source, result, residual, parameter = places
@@ -93,8 +102,9 @@ class Drain:
         )
         if self.requantization.residual:
             fields |= walk_fields(Opcode.VECTOR, "residual", residual, counts, n=plane, x=step)
+        reads = [*reads, Region(Space.PARAMETER, parameter, parameter + (count - 1) * step + 1)]
         if self.requantization.table is not None:
-            reads = [*reads, Region(Space.TABLE, 0, 1)]
+            reads.append(Region(Space.TABLE, 0, 1))
         self.builder.emit(Opcode.VECTOR, fields, reads, writes)
 
     def _clear(self, block: Block, rows: int, word: int, part: int) -> None:
@@ -126,13 +136,13 @@ class Drain:
             load_bytes(self.builder, Region(Space.TABLE, 0, 1), self.operation.table, 0, TABLE_ENTRIES)
             self.table_loaded = True
 
-    def _residual(self, block: Block, words: tuple[int, int], size: int, key: int) -> int:
-        slot, _ = self.residuals.get(key)
-        tensor = self.requantization.residual.tensor
-        place = tensor, self.operation.window, block, words, Space.ACTIVATION, slot
+    def _residual(self, block: Block, words: tuple[int, int], offset: int, index: int) -> int:
+        """The activation word of the residual's first word, which lies ``offset`` words into the slot of job ``index``."""
+        address = self.residuals.get(index)[0] + offset * block.positions
+        place = self.requantization.residual.tensor, self.operation.window, block, words, Space.ACTIVATION, address
         for fields in move_outputs(Opcode.LOAD, self.config, *place):
-            self.builder.emit(Opcode.LOAD, fields, [], [self._rows(slot, size)])
-        return slot
+            self.builder.emit(Opcode.LOAD, fields, [], [self._rows(address, words[1] * block.positions)])
+        return address
 
     def _store(self, block: Block, first_word: int, words: int, space: Space, address: int, region: Region) -> None:
         place = self.operation.result, self.operation.window, block, (first_word, words), space, address

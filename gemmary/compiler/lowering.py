@@ -11,15 +11,9 @@ from .drain import Drain
 from .regions import load_inputs
 from .runs import make_runs
 from .slots import Slots
-from .tiling import Tiling, choose_tiling
+from .tiling import RAMP, Tiling, choose_tiling
 from .transfer import Loop, transfer_fields
 from .window import Block
-
-RAMP = 16
-"""The first chunk comes in parts, the first of which is so small a fraction of it and each next one twice as long."""
-
-PIECES = 8
-"""The last outputs leave in at most so many pieces."""
 
 
 @dataclass(frozen=True)
@@ -78,29 +72,27 @@ class Lowering:
         return [Chunk(word, min(size, total - word), ky, kx) for word in range(0, total, size) for ky, kx in taps]
 
     def emit(self, job: Job, index: int, last: bool) -> None:
-        """Job number ``index``; the ``last`` one leaves in pieces, so that little is left to do when it is summed."""
+        """Job number ``index``. The first one starts, and the last one leaves, in parts: little work is left alone then."""
         chunks, bank = self.chunks(), index % 2 * self.config.accumulator_rows
         for i, chunk in enumerate(chunks):
-            complete = i == len(chunks) - 1
-            self._chunk(job, chunk, bank, begin=i == 0, ramp=index == i == 0, pieces=last and complete)
-        if not last:
-            self.drain.emit(job.block, job.tile, (0, job.tiles), bank, index)
+            activation, here = self.activations.get((job.block, chunk.word))
+            weight, there = self.weights.get((job.tile, chunk))
+            places = activation, weight, bank
+            for start, count in self._ramp(chunk.words) if index == i == 0 else [(0, chunk.words)]:
+                words, first = (start, count), start == i == 0
+                if not here:
+                    self._load_activations(job, chunk, words, activation)
+                if not there:
+                    self._load_weights(job, chunk, words, weight)
+                complete = i == len(chunks) - 1 and start + count == chunk.words
+                for tiles in self._pieces(job, chunk, count) if last and complete else [(0, job.tiles)]:
+                    self._matmuls(job, chunk, words, tiles, places, first)
+                    if complete:
+                        self.drain.emit(job.block, job.tile, tiles, bank, index)
 
-    def _chunk(self, job: Job, chunk: Chunk, bank: int, begin: bool, ramp: bool, pieces: bool) -> None:
-        activation, here = self.activations.get((job.block, chunk.word))
-        weight, there = self.weights.get((job.tile, chunk))
-        for start, count in self._ramp(chunk.words) if ramp else [(0, chunk.words)]:
-            if not here:
-                self._load_activations(job, chunk, (start, count), activation)
-            if not there:
-                self._load_weights(job, chunk, (start, count), weight)
-            whole = (0, job.tiles)
-            if pieces and start + count == chunk.words:
-                for part in self.drain.pieces(job.tiles, PIECES):
-                    self._matmuls(job, chunk, (start, count), part, (activation, weight, bank), begin and not start)
-                    self.drain.emit(job.block, job.tile, part, bank, -1 - part[0])
-            else:
-                self._matmuls(job, chunk, (start, count), whole, (activation, weight, bank), begin and not start)
+    def _pieces(self, job: Job, chunk: Chunk, words: int) -> list[tuple[int, int]]:
+        cycles = max(job.block.positions, self.config.rows) * words * chunk.taps * job.tiles
+        return self.drain.pieces(job.block, job.tiles, cycles)
 
     def _ramp(self, words: int) -> Iterator[tuple[int, int]]:
         start, count = 0, max(1, words // RAMP)

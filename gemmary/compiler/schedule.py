@@ -14,18 +14,42 @@ assert len(SEMAPHORE) <= SEMAPHORES
 
 
 def schedule(config: Config, operations: list[Operation]) -> tuple[Instruction, ...]:
-    """The stream: in the order of the expected starts, so that no full queue holds up an instruction that could start.
+    """The stream, in an order in which no full queue holds up an instruction that could start.
 
     Each engine's own order stays, and every instruction comes behind those it waits for. Every semaphore ends at 0.
     """
-    starts = _expected_starts(config, operations)
     waits, signals = _semaphores(operations)
-    order = sorted(range(len(operations)), key=lambda i: (starts[i], i))
+    order = _order(config, operations)
     _check_counts(config, [(waits[i], signals[i]) for i in order])
     return tuple(
         Instruction(operations[i].instruction.opcode, **_fields(operations[i]), wait=waits[i], signal=signals[i])
         for i in order
     )
+
+
+def _order(config: Config, operations: list[Operation]) -> list[int]:
+    """Indices of the operations in the order of the stream.
+
+    An instruction finds room in its queue when the one ``queue_depth`` before it starts, and is late when it could start
+    itself. It is placed half-way between, so engines may run half a queue ahead or behind of what was expected.
+    """
+    starts = _expected_starts(config, operations)
+    mine = [[i for i, operation in enumerate(operations) if operation.engine == e] for e in Engine]
+    emitted, order, slack = [0] * ENGINES, [], config.queue_depth // 2
+
+    def due(engine):
+        return starts[mine[engine][max(0, emitted[engine] - slack)]]
+
+    def ready(engine):
+        return emitted[engine] < len(mine[engine]) and all(
+            emitted[e] >= count for e, count in enumerate(operations[mine[engine][emitted[engine]]].after)
+        )
+
+    while len(order) < len(operations):
+        engine = min(filter(ready, range(ENGINES)), key=due)
+        order.append(mine[engine][emitted[engine]])
+        emitted[engine] += 1
+    return order
 
 
 def _fields(operation: Operation) -> dict[str, int]:
@@ -40,7 +64,7 @@ def _expected_starts(config: Config, operations: list[Operation]) -> list[int]:
     for operation in operations:
         start = max(free[operation.engine], *(ends[e][count] for e, count in enumerate(operation.after)))
         occupancy, latency = timing(operation.instruction)
-        free[operation.engine] = start + occupancy
+        free[operation.engine] = start + timing.free_after(operation.instruction)
         ends[operation.engine].append(start + occupancy + latency)
         starts.append(start)
     return starts

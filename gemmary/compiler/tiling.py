@@ -16,6 +16,10 @@ OVERHEAD = 16
 """Cycles an instruction costs its engine beside its work."""
 
 
+RAMP = 16
+"""The first chunk comes in parts: the first part is so small a fraction of it, and each next one twice as long."""
+
+
 @dataclass(frozen=True)
 class Tiling:
     """Sizes of jobs, chunks and slots.
@@ -180,7 +184,7 @@ def _cost(config: Config, operation: Contraction, blocks: Blocks, tiling: Tiling
         tensor += weight_bytes / config.bus_bytes
     if tiling.result_slots < 2 <= jobs:
         store += vector
-    first = tiling.words if tiling.words < 16 else tiling.words // 16
+    first = max(1, tiling.words // RAMP)
     begin = first * (blocks.in_positions * config.rows + tiling.tiles * window.taps * weights.tile_bytes)
     end = blocks.positions * (config.lane_groups + config.rows / config.bus_bytes) * -(-tiling.tiles // 8)
     return max(tensor, load, vector, store) + begin / config.bus_bytes + end, loaded

@@ -37,6 +37,11 @@ class Timing:
             return busy, self.config.rows + self.config.columns + PIPELINE[engine]
         return prod(counts.values()) * self.config.lane_groups, PIPELINE[engine]
 
+    def free_after(self, instruction: Instruction) -> int:
+        """Cycles from the start until the engine can start its next instruction: DMA ends one before it starts another."""
+        issue, rest = self(instruction)
+        return issue + rest if instruction.engine in (Engine.LOAD, Engine.STORE) else issue
+
     def _transfer(self, instruction: Instruction, counts: Mapping[str, int]) -> int:
         if instruction.opcode == Opcode.LOAD and instruction.fill_only:
             return prod(counts.values()) * -(-instruction.length // self.config.bus_bytes)
@@ -55,8 +60,8 @@ class Estimate:
 def estimate(timing: Timing, program: Iterable[Instruction]) -> Estimate:
     """Runs the program through queues, semaphores and engines. Raises RuntimeError where it would hang.
 
-    An engine starts an instruction when the one before it has issued everything, and DMA only when the one before it has
-    ended.
+    An instruction is dispatched when its engine's queue has room, in the order of the stream; the queue holds the
+    instruction at work too.
     """
     fetch = -(-INSTRUCTION_BYTES // timing.config.bus_bytes)
     signalled: list[list[int]] = [[] for _ in range(SEMAPHORES)]  # when each signal comes
@@ -79,7 +84,7 @@ def estimate(timing: Timing, program: Iterable[Instruction]) -> Estimate:
         end = start + occupancy + latency
         queue.append(start)
         busy[engine] += occupancy
-        free[engine] = end if engine in (Engine.LOAD, Engine.STORE) else start + occupancy
+        free[engine] = start + timing.free_after(instruction)
         for s in _bits(instruction.signal):
             signalled[s].append(end)
         last = max(last, end)
