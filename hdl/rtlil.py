@@ -1,7 +1,4 @@
-"""Shares identical modules of an RTLIL design.
-
-Amaranth emits one module an instance: 256 equal cells become 256 modules, which every later tool works through one by one.
-"""
+"""Passes over the text of an RTLIL design."""
 
 import re
 from collections.abc import Iterable
@@ -10,12 +7,29 @@ _MODULE = re.compile(r"((?:^attribute [^\n]*\n)*)^module (\S+)\n(.*?)^end$", re.
 _CELL = re.compile(r"^(\s*cell )(\\\S+)( \S+)$", re.MULTILINE)
 # What means nothing to the tools that read the Verilog, or differs between equal modules.
 _NOISE = re.compile(r"^\s*attribute \\(?:src|generator|top|enum_\w+|amaranth\.\w+) .*\n", re.MULTILINE)
+_ZEROS = re.compile(
+    r"^\s*cell \$meminit_v2 [^\n]*\n(?:(?!\s*end$)[^\n]*\n)*?\s*connect \\DATA \d+'0+\n.*?^\s*end\n",
+    re.MULTILINE | re.DOTALL,
+)
+_INITIAL = re.compile(r"^\s*attribute \\init .*\n", re.MULTILINE)
+
+
+def drop_zero_contents(rtlil: str) -> str:
+    """Without the initial contents of memories that start with zeros: a line of Verilog for every word, on which nothing may
+    rely."""
+    return _ZEROS.sub("", rtlil)
+
+
+def drop_initial_values(rtlil: str) -> str:
+    """Without the initial values of registers."""
+    return _INITIAL.sub("", rtlil)
 
 
 def share_modules(rtlil: str) -> str:
     """The same design with one module for all whose bodies are equal once the modules inside them are shared.
 
-    Drops source locations and the names of enum values. Names of modules become plain identifiers: the path of the first
+    Amaranth emits one module an instance: 256 equal cells become 256 modules, which every later tool works through one by
+    one. Drops source locations and the names of enum values. Names of modules become plain identifiers: the path of the first
     instance, joined with ``_``.
     """
     modules = {name: (attributes, body) for attributes, name, body in _MODULE.findall(_NOISE.sub("", rtlil))}

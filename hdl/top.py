@@ -65,7 +65,10 @@ class Top(wiring.Component):
             for name, channel_flow, layout in _channels(signature, flow):
                 stream = getattr(getattr(accelerator, member), name)
                 pairs = [(f"{name}{key}", stream.payload[key], channel_flow) for key, _ in layout]
-                pairs += [(f"{name}valid", stream.valid, channel_flow), (f"{name}ready", stream.ready, channel_flow.flip())]
+                pairs += [
+                    (f"{name}valid", stream.valid, channel_flow),
+                    (f"{name}ready", stream.ready, channel_flow.flip()),
+                ]
                 for port, inner, port_flow in pairs:
                     outer = getattr(self, f"{prefix}_{port}")
                     m.d.comb += outer.eq(inner) if port_flow == Out else inner.eq(outer)

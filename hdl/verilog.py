@@ -17,7 +17,7 @@ from gemmary import __version__
 from gemmary.config import Config
 from gemmary.errors import GemmaryError, InputError
 
-from .rtlil import share_modules
+from .rtlil import drop_initial_values, drop_zero_contents, share_modules
 from .top import Top
 
 _PASSES = "read_rtlil design.il\nproc -nomux -norom\nmemory_collect\nwrite_verilog -norename design.v\n"
@@ -25,12 +25,16 @@ _PYOSYS = "from pyosys import libyosys; libyosys.run_pass('tee -q script convert
 _OLDEST_YOSYS = (0, 40)
 
 
-def to_verilog(config: Config, top: wiring.Component | None = None, name: str = "gemmary") -> str:
-    """The Verilog of ``Top(config)``, or of ``top`` in its place; the top module is called ``name``.
+def to_verilog(
+    config: Config, top: wiring.Component | None = None, name: str = "gemmary", initial_values: bool = True
+) -> str:
+    """The Verilog of ``Top(config)``, or of ``top`` in its place; the top module is called ``name``. Without
+    ``initial_values`` registers are unknown until reset.
 
     Equal configs and versions of the tools give equal text. InputError if there is no Yosys.
     """
-    design = share_modules(rtlil.convert(Top(config) if top is None else top, name=name, emit_src=False))
+    design = rtlil.convert(Top(config) if top is None else top, name=name, emit_src=False)
+    design = share_modules(drop_zero_contents(design if initial_values else drop_initial_values(design)))
     yosys, command = find_yosys()
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "design.il").write_text(design)
@@ -60,7 +64,9 @@ def find_yosys() -> tuple[str, list[str]]:
 
 
 def _header(config: Config, yosys: str) -> str:
-    parameters = {field.name: getattr(config, field.name) for field in dataclasses.fields(config) if field.name != "name"}
+    parameters = {
+        field.name: getattr(config, field.name) for field in dataclasses.fields(config) if field.name != "name"
+    }
     lines = [
         f"Gemmary {__version__}: int8 matrix-multiply accelerator. SPDX-License-Identifier: Apache-2.0",
         f"Preset {config.name}, identity 0x{config.identity:08x}:",
