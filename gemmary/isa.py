@@ -379,7 +379,7 @@ class Instruction:
     @property
     def counts(self) -> dict[str, int]:
         """Iterations of each loop, outermost first."""
-        return {loop: getattr(self, f"count_{loop}") for loop in self.format.loops}
+        return {loop: self.values.get(f"count_{loop}", 0) for loop in self.format.loops}
 
     def strides(self, walk: str) -> dict[str, int]:
         """The stride of each loop of ``walk`` (modulo the walk's width, as signed numbers)."""

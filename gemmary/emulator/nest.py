@@ -1,6 +1,7 @@
 """Loop nests as arrays: the addresses and the bounds of many iterations at once."""
 
 from collections.abc import Iterator, Mapping
+from math import prod
 
 import numpy as np
 
@@ -13,17 +14,14 @@ Indices = Mapping[str, np.ndarray]
 
 def blocks(instruction: Instruction, loops: tuple[str, ...], size: int) -> Iterator[Indices]:
     """The indices of ``loops``, an inner part of a nest, in program order and ``size`` iterations at a time."""
-    counts = [instruction.counts[loop] for loop in loops]
-    total = iterations(instruction, loops)
+    counts = [getattr(instruction, f"count_{loop}") for loop in loops]
+    total = prod(counts)
     for start in range(0, total, size):
         yield dict(zip(loops, np.unravel_index(np.arange(start, min(start + size, total)), counts)))
 
 
 def iterations(instruction: Instruction, loops: tuple[str, ...]) -> int:
-    total = 1
-    for loop in loops:
-        total *= instruction.counts[loop]
-    return total
+    return prod(getattr(instruction, f"count_{loop}") for loop in loops)
 
 
 def column(indices: Indices) -> Indices:
