@@ -1,0 +1,116 @@
+"""Registers that catch what the read ports bring, and keep it until its beats pass."""
+
+from amaranth import Module, Signal, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from gemmary import isa
+from gemmary.config import Config
+
+from ..interfaces import instruction_layout
+from .layouts import Parameter
+
+
+class SourceRow(wiring.Component):
+    """The row of operands, as int32. ``load_*`` (at most one a cycle) and ``take`` act with the next cycle.
+
+    ``o``: the lane group whose turn it is; ``take`` moves to the next one. A load wins over it.
+    """
+
+    def __init__(self, config: Config):
+        self.config = config
+        columns = config.columns
+        super().__init__(
+            {
+                "load_accumulator": In(1),
+                "load_source": In(1),
+                "load_constant": In(1),
+                "accumulator": In(data.ArrayLayout(signed(32), columns)),
+                "source": In(data.ArrayLayout(signed(8), columns)),
+                "constant": In(signed(8)),
+                "take": In(1),
+                "o": Out(data.ArrayLayout(signed(32), config.lanes)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        columns, lanes = self.config.columns, self.config.lanes
+        row = [Signal(signed(32), name=f"operand_{c}", reset_less=True) for c in range(columns)]
+        m.d.comb += [self.o[i].eq(row[i]) for i in range(lanes)]
+        with m.If(self.load_accumulator):
+            m.d.sync += [row[c].eq(self.accumulator[c]) for c in range(columns)]
+        with m.Elif(self.load_source):
+            m.d.sync += [row[c].eq(self.source[c]) for c in range(columns)]
+        with m.Elif(self.load_constant):
+            m.d.sync += [row[c].eq(self.constant) for c in range(columns)]
+        if columns > lanes:
+            with m.Elif(self.take):
+                m.d.sync += [row[c].eq(row[c + lanes]) for c in range(columns - lanes)]
+        return m
+
+
+class ResidualRow(wiring.Component):
+    """The row of residuals. ``load`` and ``take`` as in SourceRow; ``o`` is the lane group taken in the cycle before."""
+
+    def __init__(self, config: Config):
+        self.config = config
+        super().__init__(
+            {
+                "load": In(1),
+                "i": In(data.ArrayLayout(signed(8), config.columns)),
+                "take": In(1),
+                "o": Out(data.ArrayLayout(signed(8), config.lanes)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        part = 8 * self.config.lanes
+        row = Signal(8 * self.config.columns, reset_less=True)
+        taken = Signal(part, reset_less=True)
+        m.d.comb += self.o.eq(taken)
+        with m.If(self.take):
+            m.d.sync += taken.eq(row[:part])
+        with m.If(self.load):
+            m.d.sync += row.eq(self.i)
+        if len(row) > part:
+            with m.Elif(self.take):
+                m.d.sync += row.eq(row[part:])
+        return m
+
+
+class Parameters(wiring.Component):
+    """The parameters of each lane: from memory, or the same for all from the instruction.
+
+    ``load`` catches ``i``; ``first`` says that an instruction begins, whose own parameters count unless it is ``per_channel``.
+    Both act with the next cycle; with ``take`` the parameters move on to ``o``, where they stay.
+    """
+
+    def __init__(self, config: Config):
+        self.config = config
+        row = data.ArrayLayout(Parameter, config.lanes)
+        super().__init__(
+            {
+                "load": In(1),
+                "i": In(row),
+                "first": In(1),
+                "instruction": In(instruction_layout(isa.Opcode.VECTOR)),
+                "take": In(1),
+                "o": Out(row),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        for i in range(self.config.lanes):
+            caught = Signal(Parameter, name=f"caught_{i}", reset_less=True)
+            given = Signal(Parameter, name=f"given_{i}", reset_less=True)
+            m.d.comb += self.o[i].eq(given)
+            with m.If(self.load):
+                m.d.sync += caught.eq(self.i[i])
+            with m.Elif(self.first & ~self.instruction.per_channel):
+                m.d.sync += [caught[name].eq(self.instruction[name]) for name in ("bias", "mantissa", "shift")]
+            with m.If(self.take):
+                m.d.sync += given.eq(caught)
+        return m

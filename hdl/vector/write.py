@@ -1,0 +1,85 @@
+"""Writes results, in order."""
+
+from amaranth import Module, Signal, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from gemmary.config import Config
+
+from ..interfaces import WritePort
+from ..stream.queue import Queue
+from .layouts import order_layout
+
+DEPTH = 16
+"""Results on their way: those of the 14 cycles from the issue to the write, and what a refused write holds up."""
+
+
+def write_ports(config: Config) -> dict[str, WritePort]:
+    """The ports that the vector engine writes: int8 results, int32 results."""
+    wide, narrow = (data.ArrayLayout(signed(bits), config.columns) for bits in (32, 8))
+    return {
+        "result": WritePort(config.vector_words, narrow, config.lane_groups),
+        "accumulator_result": WritePort(config.accumulator_words, wide, config.lane_groups),
+    }
+
+
+class Write(wiring.Component):
+    """Writes results in the order in which they were announced.
+
+    ``order`` announces a result: only while ``credit`` is given, which bounds the results on their way to DEPTH. Data then come
+    at any time, int8 and int32 each in order, and are never refused. ``finish``: the last result of an instruction
+    is written in this cycle. Latency from data to port 1 cycle; one result a cycle while no port refuses.
+
+        order ─► queue ──┬─► result              address, mask: one bit a lane group
+        narrow ─► queue ─┤
+        wide ──► queue ──┴─► accumulator_result
+    """
+
+    def __init__(self, config: Config):
+        self.config = config
+        wide, narrow = (data.ArrayLayout(signed(bits), config.lanes) for bits in (32, 8))
+        super().__init__(
+            {name: Out(port) for name, port in write_ports(config).items()}
+            | {
+                "credit": Out(1),
+                "ordered": In(1),
+                "order": In(order_layout(config)),
+                "narrow_valid": In(1),
+                "narrow": In(narrow),
+                "wide_valid": In(1),
+                "wide": In(wide),
+                "finish": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.order = order = Queue(order_layout(self.config), DEPTH)
+        m.submodules.narrow = narrow = Queue(self.narrow.shape(), DEPTH)
+        m.submodules.wide = wide = Queue(self.wide.shape(), DEPTH)
+        head, written = order.o.payload, Signal()
+        m.d.comb += [
+            self.credit.eq(order.i.ready),
+            order.i.valid.eq(self.ordered),
+            order.i.payload.eq(self.order),
+            narrow.i.valid.eq(self.narrow_valid),
+            narrow.i.payload.eq(self.narrow),
+            wide.i.valid.eq(self.wide_valid),
+            wide.i.payload.eq(self.wide),
+            order.o.ready.eq(written),
+            self.finish.eq(written & head.last),
+        ]
+        self.drive(m, self.result, narrow, order, ~head.wide)
+        self.drive(m, self.accumulator_result, wide, order, head.wide)
+        m.d.comb += written.eq(narrow.o.valid & narrow.o.ready | wide.o.valid & wide.o.ready)
+        return m
+
+    def drive(self, m, port, queue, order, chosen):
+        groups, head = self.config.lane_groups, order.o.payload
+        m.d.comb += [
+            port.valid.eq(queue.o.valid & order.o.valid & chosen),
+            port.address.eq(head.address),
+            port.data.eq(queue.o.payload.as_value().replicate(groups)),
+            port.mask.eq(1 << head.group if groups > 1 else 1),
+            queue.o.ready.eq(port.ready & order.o.valid & chosen),
+        ]
