@@ -6,7 +6,7 @@ from .builder import Builder, Region
 from .contraction import Contraction
 from .regions import load_bytes, move_outputs
 from .slots import Slots
-from .tiling import LATENCY, OVERHEAD, Tiling
+from .tiling import OVERHEAD, Tiling
 from .window import INSIDE, Block
 
 
@@ -28,7 +28,7 @@ class Drain:
     def pieces(self, block: Block, tiles: int, sum_cycles: int) -> list[tuple[int, int]]:
         """(start, count) of the parts in which the last ``tiles`` leave soonest, if each takes its share of ``sum_cycles``.
 
-        Sum, requantization and store are a pipeline of three stages, and every store waits for memory.
+        Sum, requantization and store are a pipeline of three stages.
         """
         words = -(-tiles // self.tiles_a_word)
 
@@ -38,7 +38,7 @@ class Drain:
             stages = (
                 sum_cycles / count,
                 rows * self.config.lane_groups + OVERHEAD,
-                bytes_moved / self.config.bus_bytes + LATENCY + OVERHEAD,
+                bytes_moved / self.config.bus_bytes + OVERHEAD,
             )
             return sum(stages) + (count - 1) * max(stages)
 

@@ -10,7 +10,7 @@ from .requantization import Requantization
 from .runs import make_runs
 from .slots import Slots
 from .tensor import Tensor
-from .tiling import LATENCY, OVERHEAD, halvings
+from .tiling import MAX_SLOTS, halvings, stream_cycles
 from .transfer import transfer_fields
 from .window import INSIDE
 
@@ -50,18 +50,16 @@ class _Lowering:
     def _choose(self) -> tuple[int, int]:
         """Words a job and slots an operand, of least estimated cycles."""
         granules, lanes = self.config.rows / self.config.bus_bytes, self.config.rows // self.config.lanes
-        most = min(self.config.activation_words // self.operands, MAX_COUNT // self.parts)
-
-        def cycles(size):
-            load = (self.operands - 1) * (size * granules + LATENCY + OVERHEAD)
-            vector, store = size * lanes + OVERHEAD, size * granules + LATENCY + OVERHEAD
-            each = max(load, vector, store) if slots(size) > 1 else load + vector + store
-            return -(-self.total // size) * each + load + vector + store
+        room = self.config.activation_words // self.operands
 
         def slots(size):
-            return min(2, self.config.activation_words // (self.operands * size))
+            return min(MAX_SLOTS, room // size, -(-self.total // size))
 
-        size = min((n for n in halvings(self.total) if n <= most), key=cycles)
+        def cycles(size):
+            load = (self.operands - 1) * size * granules
+            return stream_cycles(-(-self.total // size), slots(size), load, size * lanes, size * granules)
+
+        size = min((n for n in halvings(self.total) if n <= min(room, MAX_COUNT // self.parts)), key=cycles)
         return size, slots(size)
 
     def jobs(self) -> list[tuple[int, int]]:

@@ -12,7 +12,7 @@ from .requantization import Requantization
 from .runs import make_runs
 from .slots import Slots
 from .tensor import Tensor
-from .tiling import LATENCY, OVERHEAD, halvings
+from .tiling import MAX_SLOTS, halvings, stream_cycles
 from .window import Block, Split, Window
 
 
@@ -118,13 +118,12 @@ def _tilings(config: Config, operation: Pooling) -> Iterator[tuple[float, _Tilin
         blocks = list(window.blocks(split))
         inputs, outputs = max(b.in_positions for b in blocks), max(b.positions for b in blocks)
         for words in halvings(operation.source.words):
-            slots = min(2, config.activation_words // (words * (inputs + outputs)))
+            most = min(MAX_SLOTS, config.activation_words // (words * (inputs + outputs)))
             counts = (words * split.images, split.rows, split.columns, *window.kernel)
-            if not slots or max(counts) > MAX_COUNT:
+            if not most or max(counts) > MAX_COUNT:
                 continue
             jobs = len(blocks) * -(-operation.source.words // words)
-            load = words * inputs * granules + LATENCY + OVERHEAD
-            vector = words * outputs * window.taps * (config.rows // config.lanes) + OVERHEAD
-            store = words * outputs * granules + LATENCY + OVERHEAD
-            each = max(load, vector, store) if slots > 1 else load + vector + store
-            yield jobs * each + load + vector + store, _Tiling(split, words, words * inputs, words * outputs, slots)
+            slots = min(most, jobs)
+            vector = words * outputs * window.taps * (config.rows // config.lanes)
+            cycles = stream_cycles(jobs, slots, words * inputs * granules, vector, words * outputs * granules)
+            yield cycles, _Tiling(split, words, words * inputs, words * outputs, slots)

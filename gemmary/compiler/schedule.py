@@ -64,7 +64,7 @@ def _expected_starts(config: Config, operations: list[Operation]) -> list[int]:
     for operation in operations:
         start = max(free[operation.engine], *(ends[e][count] for e, count in enumerate(operation.after)))
         occupancy, latency = timing(operation.instruction)
-        free[operation.engine] = start + timing.free_after(operation.instruction)
+        free[operation.engine] = start + occupancy
         ends[operation.engine].append(start + occupancy + latency)
         starts.append(start)
     return starts

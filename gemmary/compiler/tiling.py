@@ -13,11 +13,15 @@ LATENCY = 100
 """Cycles that a transfer waits for memory."""
 
 OVERHEAD = 16
-"""Cycles an instruction costs its engine beside its work."""
+"""Cycles to allow for each instruction beside its work."""
 
 
 RAMP = 16
 """The first chunk comes in parts: the first part is so small a fraction of it, and each next one twice as long."""
+
+
+MAX_SLOTS = 4
+"""Slots an operand of a layer without sums has at most: enough to cover the latency of memory."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,13 @@ def _tile_counts(config: Config, operation: Contraction, positions: int) -> list
     return [n for n in sorted({min(n, total) for n in rounded}) if n <= most]
 
 
+def stream_cycles(jobs: int, slots: int, load: float, vector: float, store: float) -> float:
+    """Cycles of ``jobs`` that are loaded, computed and stored, if each operand has ``slots`` slots."""
+    load, vector, store = load + OVERHEAD, vector + OVERHEAD, store + OVERHEAD
+    each = max(load, vector, store, (load + LATENCY + vector) / slots, (vector + store + LATENCY) / slots)
+    return (jobs - 1) * each + load + vector + store
+
+
 def halvings(total: int) -> list[int]:
     """``total`` and balanced parts of it: a half, a quarter …, 1."""
     sizes, parts = set(), 1
@@ -171,12 +182,12 @@ def _cost(config: Config, operation: Contraction, blocks: Blocks, tiling: Tiling
     residual_bytes = operation.result.size if tiling.residual_slots else 0
     loaded = activation_bytes + weight_bytes + residual_bytes
     loads = blocks.count * word_chunks * activation_times + parts * chunks * weight_times + jobs * bool(residual_bytes)
-    load = loaded / config.bus_bytes + loads * (LATENCY + OVERHEAD)
+    load = loaded / config.bus_bytes + loads * OVERHEAD
 
     matmuls = jobs * chunks * min(tiling.split.images, tiling.tiles)
     tensor = blocks.tile_cycles * source.words * weights.tiles[1] * window.taps + matmuls * OVERHEAD
     vector = window.positions * weights.tiles[1] * config.lane_groups + jobs * OVERHEAD
-    store = operation.result.size / config.bus_bytes + jobs * (LATENCY + OVERHEAD)
+    store = operation.result.size / config.bus_bytes + jobs * OVERHEAD
     # With a single slot nothing runs ahead: the engine that uses it waits.
     if tiling.activation_slots < 2 <= blocks.count * word_chunks:
         tensor += activation_bytes / config.bus_bytes

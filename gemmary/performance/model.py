@@ -4,15 +4,20 @@ An estimate: it knows the semaphores, the queues, the rates of the engines and t
 conflicts in the scratchpads or of contention on the bus.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
 
 from ..config import SEMAPHORES, Config
 from ..isa import INSTRUCTION_BYTES, Engine, Instruction, Opcode
 
-PIPELINE = {Engine.LOAD: 12, Engine.TENSOR: 12, Engine.VECTOR: 12, Engine.STORE: 12}
-"""Cycles from an engine's last request or issue to its result, array and memory latency not among them."""
+PIPELINE = {Engine.LOAD: 8, Engine.TENSOR: 12, Engine.VECTOR: 14, Engine.STORE: 10}
+"""Cycles from an engine's last issue to its result, the depth of the array and the latency of memory not among them."""
+
+START = {Engine.LOAD: 3, Engine.TENSOR: 2, Engine.VECTOR: 1, Engine.STORE: 3}
+"""Cycles that an engine loses between two instructions."""
+
+BURST_BEATS = 32
 
 
 @dataclass(frozen=True)
@@ -25,28 +30,30 @@ class Timing:
     bytes_per_cycle: int | None = None
 
     def __call__(self, instruction: Instruction) -> tuple[int, int]:
-        """(cycles in which the engine issues, cycles from then until every result is in memory)."""
-        engine = instruction.engine
-        counts = instruction.counts
+        """(cycles until the engine takes its next instruction, cycles from then until every result is in memory)."""
+        engine, counts = instruction.engine, instruction.counts
         if engine in (Engine.LOAD, Engine.STORE):
-            return self._transfer(instruction, counts), self.latency + PIPELINE[engine]
-        if engine == Engine.TENSOR:
+            fills = instruction.opcode == Opcode.LOAD and instruction.fill_only
+            busy = self._transfer(prod(counts.values()), instruction.length, not fills)
+            rest = self.latency
+        elif engine == Engine.TENSOR:
             tiles = prod(counts[loop] for loop in ("n", "k", "ky", "kx"))
-            # The next tile is loaded, a row a cycle, while this one computes; the first one has to be awaited.
-            busy = max(counts["y"] * counts["x"], self.config.rows) * tiles + self.config.rows
-            return busy, self.config.rows + self.config.columns + PIPELINE[engine]
-        return prod(counts.values()) * self.config.lane_groups, PIPELINE[engine]
+            # The next tile is loaded, a row a cycle, while this one computes.
+            busy = max(counts["y"] * counts["x"], self.config.rows) * tiles
+            rest = self.config.rows + self.config.columns
+        else:
+            busy, rest = prod(counts.values()) * self.config.lane_groups, 0
+        return busy + START[engine], rest + PIPELINE[engine]
 
-    def free_after(self, instruction: Instruction) -> int:
-        """Cycles from the start until the engine can start its next instruction: DMA ends one before it starts another."""
-        issue, rest = self(instruction)
-        return issue + rest if instruction.engine in (Engine.LOAD, Engine.STORE) else issue
-
-    def _transfer(self, instruction: Instruction, counts: Mapping[str, int]) -> int:
-        if instruction.opcode == Opcode.LOAD and instruction.fill_only:
-            return prod(counts.values()) * -(-instruction.length // self.config.bus_bytes)
-        width = min(self.bytes_per_cycle or self.config.bus_bytes, self.config.bus_bytes)
-        return prod(counts.values()) * -(-instruction.length // width)
+    def _transfer(self, runs: int, length: int, bus: bool) -> int:
+        """Cycles of ``runs`` runs: one beat each cycle, as long as the outstanding bursts cover the latency."""
+        size = self.config.bus_bytes
+        beats = runs * -(-length // size)
+        if not bus:
+            return beats
+        slow = -(-size // min(self.bytes_per_cycle or size, size))
+        bursts = runs * -(-length // (size * BURST_BEATS))
+        return max(beats * slow, bursts * self.latency // self.config.outstanding)
 
 
 @dataclass(frozen=True)
@@ -84,7 +91,7 @@ def estimate(timing: Timing, program: Iterable[Instruction]) -> Estimate:
         end = start + occupancy + latency
         queue.append(start)
         busy[engine] += occupancy
-        free[engine] = start + timing.free_after(instruction)
+        free[engine] = start + occupancy
         for s in _bits(instruction.signal):
             signalled[s].append(end)
         last = max(last, end)
