@@ -17,6 +17,7 @@ using Waves = VerilatedVcdC;
 namespace {
 
 enum Stop { CYCLES = 0, INTERRUPT = 1, VIOLATION = 2 };
+enum Failure { NO_ANSWER = -1, BROKEN = -2 };
 constexpr unsigned REGISTER_CYCLES = 10000;  // a register access that takes longer hangs
 
 #if !GM_DMA
@@ -45,7 +46,8 @@ class Model {
     NoMemory memory;
 #endif
     uint64_t now = 0;
-    double seconds = 0;
+    uint64_t run_cycles = 0;
+    double seconds = 0;  // that run_cycles took
 
     Model(const MemoryOptions& options, const char* waves)
         : memory(prepare(options), options) {
@@ -79,17 +81,19 @@ class Model {
     int run(uint64_t cycles) {
         const auto start = std::chrono::steady_clock::now();
         int stop = CYCLES;
-        for (uint64_t i = 0; i < cycles && stop == CYCLES; i++) {
+        uint64_t i = 0;
+        for (; i < cycles && stop == CYCLES; i++) {
             settle();
             if (top->irq) stop = INTERRUPT;
             edge();
             if (!memory.violation.empty()) stop = VIOLATION;
         }
+        run_cycles += i;
         seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
         return stop;
     }
 
-    // Both return the AXI response, or -1 if none came.
+    // Both return the AXI response, or a Failure.
     int write_register(uint32_t address, uint32_t data) {
         top->s_axil_awaddr = address, top->s_axil_wdata = data, top->s_axil_wstrb = 15;
         top->s_axil_awvalid = top->s_axil_wvalid = top->s_axil_bready = 1;
@@ -102,10 +106,10 @@ class Model {
             if (w) top->s_axil_wvalid = 0;
             if (b) {
                 top->s_axil_bready = 0;
-                return response;
+                return memory.violation.empty() ? response : BROKEN;
             }
         }
-        return -1;
+        return NO_ANSWER;
     }
 
     int read_register(uint32_t address, uint32_t* data) {
@@ -120,10 +124,10 @@ class Model {
             if (ar) top->s_axil_arvalid = 0;
             if (r) {
                 top->s_axil_rready = 0;
-                return response;
+                return memory.violation.empty() ? response : BROKEN;
             }
         }
-        return -1;
+        return NO_ANSWER;
     }
 
   private:
@@ -168,13 +172,14 @@ void gm_close(void* model) { delete static_cast<Model*>(model); }
 void gm_reset(void* model) { static_cast<Model*>(model)->reset(); }
 int gm_run(void* model, uint64_t cycles) { return static_cast<Model*>(model)->run(cycles); }
 uint64_t gm_cycles(void* model) { return static_cast<Model*>(model)->now; }
+uint64_t gm_run_cycles(void* model) { return static_cast<Model*>(model)->run_cycles; }
 double gm_seconds(void* model) { return static_cast<Model*>(model)->seconds; }
 const char* gm_violation(void* model) { return static_cast<Model*>(model)->memory.violation.c_str(); }
 
-// Consecutive registers or words of a window. The AXI response of the first access that failed, -1 for none in time, or 0.
-int gm_write(void* model, uint32_t address, const uint32_t* data, uint64_t words) {
+// Words at address, address + step, .... The AXI response of the first access that failed, NO_ANSWER, BROKEN, or 0.
+int gm_write(void* model, uint32_t address, uint32_t step, const uint32_t* data, uint64_t words) {
     for (uint64_t i = 0; i < words; i++)
-        if (int response = static_cast<Model*>(model)->write_register(address + 4 * i, data[i])) return response;
+        if (int response = static_cast<Model*>(model)->write_register(address + step * i, data[i])) return response;
     return 0;
 }
 
