@@ -49,15 +49,17 @@ class BurstSplitter(wiring.Component):
         tag = Signal.like(o.tag)
 
         room = Signal(range(self.block_beats + 1))
+        last = Signal()
         m.d.comb += [
             room.eq(Mux(bus, self.block_beats - beat, 1)),
             self.o.valid.eq(valid),
             o.address.eq(Cat(Const(0, bus_bits), beat, block)),
-            o.last.eq(left <= room),
-            o.beats.eq(Mux(o.last, left, room)),
+            last.eq(left <= room),
+            o.last.eq(last),
+            o.beats.eq(Mux(last, left, room)),
             o.bus.eq(bus),
             o.tag.eq(tag),
-            self.i.ready.eq(~valid | (self.o.ready & o.last)),
+            self.i.ready.eq(~valid | (self.o.ready & last)),
         ]
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += [
@@ -68,5 +70,5 @@ class BurstSplitter(wiring.Component):
                 tag.eq(i.tag),
             ]
         with m.Elif(valid & self.o.ready):
-            m.d.sync += [valid.eq(~o.last), block.eq(block + 1), beat.eq(0), left.eq(left - room)]
+            m.d.sync += [valid.eq(~last), block.eq(block + 1), beat.eq(0), left.eq(left - room)]
         return m

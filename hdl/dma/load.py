@@ -107,7 +107,7 @@ class LoadEngine(wiring.Component):
         run, instruction = runs.o.payload, runs.instruction
         run_beats, tag = splitter.i.payload, splitter.i.payload.tag
         bits = (size - 1).bit_length()
-        transpose, too_large, outside = Signal(), Signal(), Signal()
+        transpose, too_large, outside, bus = Signal(), Signal(), Signal(), Signal()
         shift, row = Signal(bits), Signal(bits)
         beats = Signal.like(run_beats.beats)
         failed = Signal()
@@ -119,7 +119,8 @@ class LoadEngine(wiring.Component):
             shift.eq(run.external),
             beats.eq((instruction.length + (size - 1) + shift) >> bits),
             run_beats.address.eq(run.external),
-            run_beats.bus.eq(~instruction.fill_only & ~outside),
+            bus.eq(~instruction.fill_only & ~outside),
+            run_beats.bus.eq(bus),
             run_beats.beats.eq(Mux(outside, 1, Mux(instruction.fill_only, runs.granules, beats))),
             tag.outside.eq(outside),
             tag.onchip.eq(run.onchip),
@@ -128,7 +129,7 @@ class LoadEngine(wiring.Component):
             splitter.i.valid.eq(runs.o.valid & ~failed & ~self.stop),
             runs.o.ready.eq(splitter.i.ready & ~failed & ~self.stop),
         ]
-        with m.If(run_beats.bus):
+        with m.If(bus):
             m.d.comb += [tag.extra.eq(beats != runs.granules), tag.row.eq(row), tag.rotate.eq(shift - row)]
         with m.If(splitter.i.valid & splitter.i.ready):
             m.d.sync += failed.eq(outside)

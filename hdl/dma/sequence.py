@@ -77,23 +77,28 @@ class LoadSequencer(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         transfer, format_, column = self.transfer.payload, self.format.payload, self.column.payload
-        o, response = self.o.payload, self.response
+        response = self.response
         phase = Signal(_Phase)
         ending = Signal()
-        burst_last, fire = Signal(), Signal()
-        m.d.comb += [fire.eq(self.o.valid & self.o.ready), burst_last.eq(~transfer.bus | response.payload.last)]
-
+        burst_last, run_last, fire, final, end = Signal(), Signal(), Signal(), Signal(), Signal()
+        m.d.comb += [
+            fire.eq(self.o.valid & self.o.ready),
+            burst_last.eq(~transfer.bus | response.payload.last),
+            run_last.eq(burst_last & transfer.last),
+            self.o.payload.final.eq(final | ~transfer.bus),  # a granule of fill is by itself
+            self.o.payload.end.eq(end),
+            self.format.ready.eq(fire & final & end),
+        ]
         with m.Switch(phase):
             with m.Case(_Phase.RUNS):
                 m.d.comb += [
                     self.o.valid.eq(self.transfer.valid & (~transfer.bus | response.valid)),
                     self.transfer.ready.eq(fire & burst_last),
                     response.ready.eq(self.transfer.valid & transfer.bus & self.o.ready),
-                    o.final.eq(burst_last & transfer.last),
-                    o.end.eq(transfer.end & ~format_.transpose),
-                    self.format.ready.eq(fire & o.final & o.end),
+                    final.eq(run_last),
+                    end.eq(transfer.end & ~format_.transpose & (transfer.bus | run_last)),
                 ]
-                with m.If(fire & o.final & format_.transpose & transfer.row_last):
+                with m.If(fire & run_last & format_.transpose & transfer.row_last):
                     m.d.sync += [phase.eq(_Phase.FILLED), ending.eq(transfer.end)]
             with m.Case(_Phase.FILLED):
                 m.d.comb += self.start.eq(self.empty)
@@ -103,9 +108,8 @@ class LoadSequencer(wiring.Component):
                 m.d.comb += [
                     self.o.valid.eq(self.column.valid),
                     self.column.ready.eq(self.o.ready),
-                    o.final.eq(1),
-                    o.end.eq(ending & column.last),
-                    self.format.ready.eq(fire & o.end),
+                    final.eq(1),
+                    end.eq(ending & column.last),
                 ]
                 with m.If(fire & column.last):
                     m.d.sync += phase.eq(_Phase.RUNS)
@@ -114,12 +118,11 @@ class LoadSequencer(wiring.Component):
                 self.o.valid.eq(0),
                 self.transfer.ready.eq(~transfer.bus | (response.valid & response.payload.last)),
                 response.ready.eq(1),
-                self.format.ready.eq(0),
             ]
         in_columns = Signal()
         m.d.comb += in_columns.eq(phase == _Phase.COLUMNS)
         self._label(m, in_columns)
-        self._address(m, in_columns, fire)
+        self._address(m, in_columns, fire, final)
         return m
 
     def _label(self, m, in_columns):
@@ -128,6 +131,7 @@ class LoadSequencer(wiring.Component):
         o, response = self.o.payload, self.response.payload
         size = self.config.bus_bytes
         source = Signal(8 * size)
+        to_rows = Signal()
         amount, begin = Signal(range(size)), Signal(range(size))
         m.d.comb += [
             source.eq(Mux(in_columns, column.data, response.data)),
@@ -145,23 +149,27 @@ class LoadSequencer(wiring.Component):
             o.split.eq(~in_columns & (begin != transfer.row)),
             o.extra.eq(~in_columns & transfer.extra),
             o.row.eq(transfer.row),
-            o.to_rows.eq(~in_columns & format_.transpose),
-            o.keep.eq(below(format_.kept, size) | o.to_rows.replicate(size)),
+            to_rows.eq(~in_columns & format_.transpose),
+            o.to_rows.eq(to_rows),
+            o.keep.eq(below(format_.kept, size) | to_rows.replicate(size)),
             o.fill.eq(format_.fill),
             o.space.eq(format_.space),
             o.bus_error.eq(~in_columns & transfer.bus & response.error),
             o.outside.eq(~in_columns & transfer.outside),
         ]
 
-    def _address(self, m, in_columns, fire):
+    def _address(self, m, in_columns, fire, final):
         """Granule after granule from the run's first one; for the columns, from the block's first one in its steps."""
         transfer, format_, column = self.transfer.payload, self.format.payload, self.column.payload
         fresh = Signal(init=1)
-        address, step = Signal(ONCHIP_BITS), Signal(ONCHIP_BITS)
+        address, step, chosen = Signal(ONCHIP_BITS), Signal(ONCHIP_BITS), Signal(ONCHIP_BITS)
         with m.If(in_columns):
             m.d.comb += step.eq(Mux(column.index == 0, 0, format_.step))
         with m.Else():
             m.d.comb += step.eq(~format_.transpose)
-        m.d.comb += self.o.payload.address.eq(Mux(fresh & ~in_columns, transfer.onchip, address + step))
+        m.d.comb += [
+            chosen.eq(Mux(fresh & ~in_columns, transfer.onchip, address + step)),
+            self.o.payload.address.eq(chosen),
+        ]
         with m.If(fire):
-            m.d.sync += [address.eq(self.o.payload.address), fresh.eq(self.o.payload.final)]
+            m.d.sync += [address.eq(chosen), fresh.eq(final)]
