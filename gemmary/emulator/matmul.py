@@ -15,6 +15,9 @@ EXACT_PRODUCTS = 1024
 POSITIONS = 2048
 """Activation words taken at a time: with EXACT_PRODUCTS bytes each, a few MB."""
 
+ONE_THREAD = 1 << 18
+"""OpenBLAS takes several threads for more products than this."""
+
 
 def matmul(instruction: Instruction, config: Config, memories: OnchipMemories) -> None:
     operands = _Operands(instruction, config, memories)
@@ -26,6 +29,14 @@ def matmul(instruction: Instruction, config: Config, memories: OnchipMemories) -
             _sum_tiles(instruction, config, memories.accumulator, operands, rows_of, at_n)
         else:
             _tile_by_tile(instruction, memories.accumulator, operands, rows_of, at_n)
+
+
+def _product(a: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """a @ w as int32, in pieces for one thread: more gain nothing here, and on a busy machine they cost tenfold."""
+    rows = max(1, ONE_THREAD // w.size)
+    whole = len(a) // rows * rows
+    pieces = a[:whole].reshape(-1, rows, a.shape[1]) @ w
+    return np.concatenate([pieces.reshape(whole, w.shape[1]), a[whole:] @ w]).astype(np.int32)
 
 
 class _Operands:
@@ -67,8 +78,8 @@ def _sum_tiles(instruction, config, accumulator, operands, rows_of, at_n) -> Non
     for tiles in blocks(instruction, TILE_LOOPS, EXACT_PRODUCTS // config.rows):
         weights = operands.weights(at_n, tiles)
         for start, positions in _numbered(blocks(instruction, POSITION_LOOPS, POSITIONS)):
-            product = operands.activations(at_n, tiles, positions) @ weights
-            total[start : start + len(product)] += product.astype(np.int32)
+            product = _product(operands.activations(at_n, tiles, positions), weights)
+            total[start : start + len(product)] += product
     (positions,) = blocks(instruction, POSITION_LOOPS, len(total))
     rows = check_addresses(rows_of(at_n, positions), accumulator)
     if instruction.accumulate:
@@ -89,7 +100,7 @@ def _tile_by_tile(instruction, accumulator, operands, rows_of, at_n) -> None:
     for t, tile in enumerate(blocks(instruction, TILE_LOOPS, 1)):
         weights = operands.weights(at_n, tile)
         for positions in blocks(instruction, POSITION_LOOPS, POSITIONS):
-            product = (operands.activations(at_n, tile, positions) @ weights).astype(np.int32)
+            product = _product(operands.activations(at_n, tile, positions), weights)
             rows = check_addresses(rows_of(at_n, tile, positions), accumulator)
             if t == 0 and not instruction.accumulate:
                 accumulator[rows] = product

@@ -49,10 +49,12 @@ class Walk:
 
     def __call__(self, *indices: Indices) -> np.ndarray:
         """Addresses, with the shape that ``indices`` broadcast to (loops in none of them are at index 0)."""
-        address = self.base
+        shape = np.broadcast_shapes(*(index.shape for part in indices for index in part.values()))
+        address = np.full(shape, self.base)
         for part in indices:
             for loop, index in part.items():
-                address = address + index.astype(np.uint64) * np.uint64(self.strides[loop] & (1 << 64) - 1)
+                if stride := self.strides[loop]:
+                    address += index.astype(np.uint64) * np.uint64(stride & (1 << 64) - 1)
         return address & self.mask
 
 
