@@ -41,11 +41,11 @@ class Supervisor(wiring.Component):
         for candidate in reversed(self.faults):
             with m.If(candidate.valid):
                 m.d.comb += fault.eq(candidate)
-        m.d.comb += [status.quiet.eq(self.quiet), self.halt.eq(status.error | status.resetting | self.clear)]
+        m.d.comb += [status.quiet.eq(self.quiet), self.halt.eq(status.error | status.resetting)]
         m.d.sync += [status.done_event.eq(0), status.error_event.eq(0)]
 
         with m.If(self.clear):
-            m.d.sync += [self.clear.eq(0), status.error.eq(0)]
+            m.d.sync += [self.clear.eq(0), status.resetting.eq(0), status.error.eq(0)]
             m.d.sync += [status[name].eq(0) for name in ("cause", "engine", "offset")]
         with m.Elif(status.resetting):
             self._drain(m)
@@ -71,6 +71,6 @@ class Supervisor(wiring.Component):
         with m.If(~self.quiet):
             m.d.sync += settled.eq(0)
         with m.Elif(settled == SETTLE_CYCLES - 1):
-            m.d.sync += [self.clear.eq(1), self.status.resetting.eq(0), settled.eq(0)]
+            m.d.sync += [self.clear.eq(1), settled.eq(0)]
         with m.Else():
             m.d.sync += settled.eq(settled + 1)
