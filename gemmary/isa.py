@@ -94,7 +94,7 @@ CAUSE_DOC = {
     Cause.BUS_WRITE: "SLVERR or DECERR on a write",
     Cause.SEMAPHORE_OVERFLOW: "semaphore signalled past 63",
     Cause.WATCHDOG: "no progress for WATCHDOG_LIMIT cycles, as when waiting for a semaphore nobody signals",
-    Cause.PROGRAM: "program address or length not a multiple of 96 bytes from a bus word, or length 0",
+    Cause.PROGRAM: "program address not a multiple of bus_bytes, or program length 0 or not a multiple of 96 bytes",
 }
 
 
@@ -289,12 +289,12 @@ FORMATS: dict[Opcode, Format] = {
                 Field("zero_point", 8, signed=True, doc="added after rounding"),
                 Field("low", 8, signed=True, doc="lower clip"),
                 Field("high", 8, signed=True, doc="upper clip"),
-                Field("residual_zero_point", 8, signed=True),
-                Field("residual_shift", 8, "code", allowed=tuple(range(64)), doc="0..63"),
-                Field("residual_mantissa", 24),
-                Field("bias", 32, signed=True),
-                Field("mantissa", 24),
-                Field("shift", 8, "code", allowed=tuple(range(64)), doc="0..63"),
+                Field("residual_zero_point", 8, signed=True, doc="subtracted from the residual operand"),
+                Field("residual_shift", 8, "code", allowed=tuple(range(64)), doc="with residual_mantissa, its scale"),
+                Field("residual_mantissa", 24, doc="scale of the residual: residual_mantissa / 2^residual_shift"),
+                Field("bias", 32, signed=True, doc="added after the reduction"),
+                Field("mantissa", 24, doc="scale of the result: mantissa / 2^shift"),
+                Field("shift", 8, "code", allowed=tuple(range(64)), doc="with mantissa, the scale"),
             ],
             _counts(_VECTOR_LOOPS),
             *(_walk(w) for w in _VECTOR_WALKS),
