@@ -37,9 +37,14 @@ def compile_matmul(
 
     InputError for a shape, dtype or value outside these, and for memories that are too small.
     """
-    for name, size in {"m": m, "k": k, "n": n}.items():
-        if not isinstance(size, int) or not 1 <= size <= MAX_DIMENSION:
-            raise InputError(f"{name} must be 1 to {MAX_DIMENSION}, not {size}")
+    check_shape(m, k, n)
     single = Single(config, "matmul", (k, n), weights, bias, scale, input_zero_point, result)
     requantization = single.requantization(zero_point, low, high, table)
     return single.program((m, k), (m, n), Window(1, 1, m), requantization)
+
+
+def check_shape(m: int, k: int, n: int) -> None:
+    """InputError, naming the size, unless each is 1 to MAX_DIMENSION."""
+    for name, size in {"m": m, "k": k, "n": n}.items():
+        if not isinstance(size, int) or not 1 <= size <= MAX_DIMENSION:
+            raise InputError(f"{name} must be 1 to {MAX_DIMENSION}, not {size}")

@@ -20,8 +20,8 @@ RAMP = 16
 """The first chunk comes in parts: the first part is so small a fraction of it, and each next one twice as long."""
 
 
-MAX_SLOTS = 4
-"""Slots an operand of a layer without sums has at most: enough to cover the latency of memory."""
+MAX_SLOTS = 16
+"""Slots of an operand, at most: loads run ahead by so many, and a semaphore can count them all."""
 
 
 @dataclass(frozen=True)
@@ -150,9 +150,9 @@ def _fit(config, operation, blocks: Blocks, tiles, words, taps, outer) -> Tiling
         tap_columns=taps[1],
         positions_outer=outer,
         activation_slot=activation_slot,
-        activation_slots=min(activation_slots, blocks.count * chunks),
+        activation_slots=min(activation_slots, blocks.count * chunks, MAX_SLOTS),
         weight_slot=weight_slot,
-        weight_slots=min(weight_slots, parts * chunks * _tap_chunks(operation, taps)),
+        weight_slots=min(weight_slots, parts * chunks * _tap_chunks(operation, taps), MAX_SLOTS),
         result_slot=result_slot,
         result_slots=slots,
         residual_slots=slots if residual else 0,

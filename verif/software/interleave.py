@@ -10,7 +10,7 @@ from gemmary.isa import Engine, decode_program
 
 
 def execute_interleaved(program: Program, inputs: dict[str, np.ndarray], rng: np.random.Generator):
-    """The program's tensors by name. AssertionError if no engine can go on."""
+    """The program's results by name. AssertionError if no engine can go on."""
     device = EmulatorDevice(program.config)
     packed = [(program.tensors[name].address, program.tensors[name].pack(a)) for name, a in inputs.items()]
     for address, data in (*program.constants, *packed):
@@ -19,7 +19,8 @@ def execute_interleaved(program: Program, inputs: dict[str, np.ndarray], rng: np
         for code in layer.codes:
             _run(device.machine, deque(decode_program(code)), program.config.queue_depth, rng)
             assert not any(device.machine.semaphores), "a semaphore is left signalled"
-    return {name: t.unpack(device.read(t.address, t.size)) for name, t in program.tensors.items()}
+    results = {name: t for name, t in program.tensors.items() if name not in program.inputs}
+    return {name: t.unpack(device.read(t.address, t.size)) for name, t in results.items()}
 
 
 def _run(machine, stream, depth, rng):
