@@ -30,7 +30,9 @@ from gemmary.isa import (
 )
 from gemmary.runtime.device import DeviceError, open_device
 from verif.agents import programs
+from verif.agents.accesses import EXTERNAL, accesses
 from verif.agents.illegal import harmless, illegal_programs
+from verif.agents.schedule import Schedule
 from verif.configs import TINIES, TINY, TINY_NARROW_BUS, TINY_WIDE
 from verif.golden import numerics
 from verif.software import scalar
@@ -454,9 +456,25 @@ def test_every_interleaving_gives_the_same_result(config, queue_depth):
             assert run_interleaved(case, np.random.default_rng(order), queue_depth) == expected
 
 
-def test_long_programs_never_pass_a_semaphore_limit():
+def test_long_programs_never_pass_the_limit_of_a_semaphore():
     case = random_program(TINY, 1, instructions=500)
     run_interleaved(case, np.random.default_rng(0), queue_depth=64)
+
+
+def test_engines_meet_before_a_semaphore_overflows():
+    """200 stores, each of what one of the 200 loads before brought: not every pair may have a signal of its own."""
+    rng = np.random.default_rng(0)
+    sizes = {Space.ACTIVATION: 200, EXTERNAL: 8192}
+    schedule = Schedule(sizes, np.arange(16), rng)
+    for opcode, address in ((Opcode.LOAD, 0), (Opcode.STORE, 4096)):
+        for i in range(200):
+            fields = harmless(opcode, onchip_address=i, external_address=address + i)
+            values = {k: v for k, v in fields.values.items() if k not in ("opcode", "version")}
+            schedule.add(opcode, values, *accesses(fields, TINY))
+    device = machine()
+    for word in schedule.instructions():
+        device.step(word)  # a Fault, if a semaphore passes 63
+    assert device.semaphores == [0] * 16
 
 
 def test_semaphores_of_random_programs_are_needed():
