@@ -554,6 +554,17 @@ def test_the_last_words_of_every_memory_are_legal():
             device.step(harmless(Opcode.STORE, **last))
 
 
+@pytest.mark.parametrize(("opcode", "cause"), [(Opcode.LOAD, Cause.BUS_READ), (Opcode.STORE, Cause.BUS_WRITE)])
+def test_a_run_over_the_end_of_external_memory_stops(opcode, cause):
+    device = machine(memory_bytes=4096)
+    device.step(harmless(opcode, length=5, external_address=4096 - 5))
+    with pytest.raises(Fault) as caught:
+        device.step(harmless(opcode, length=5, external_address=4096 - 4))
+    assert caught.value.cause == cause
+    with pytest.raises(Fault):
+        device.step(harmless(opcode, length=4096, external_address=1))
+
+
 def test_semaphores_stay_from_run_to_run_until_an_error():
     device = EmulatorDevice(TINY, 1 << 12)
     signal, wait = harmless(Opcode.LOAD, signal=0b11), harmless(Opcode.STORE, wait=0b01, external_address=2048)
