@@ -117,7 +117,7 @@ class LoadSequencer(wiring.Component):
             m.d.comb += [
                 self.o.valid.eq(0),
                 self.transfer.ready.eq(~transfer.bus | (response.valid & response.payload.last)),
-                response.ready.eq(1),
+                response.ready.eq(self.transfer.valid & transfer.bus),
             ]
         in_columns = Signal()
         m.d.comb += in_columns.eq(phase == _Phase.COLUMNS)
