@@ -1,0 +1,121 @@
+"""The systolic array."""
+
+from amaranth import Cat, Const, Module, Signal, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from gemmary.config import Config
+
+from .cell import Cell
+from .multiplier import WORD, DotProduct
+from .skew import Skew, deskew, skew
+
+
+class ActivationSignature(wiring.Signature):
+    """A word of ``rows`` activations; ``swap`` with the first of a tile."""
+
+    def __init__(self, config: Config):
+        super().__init__({"valid": Out(1), "swap": Out(1), "data": Out(data.ArrayLayout(signed(8), config.rows))})
+
+
+class WeightSignature(wiring.Signature):
+    """The weights of one row, for every column."""
+
+    def __init__(self, config: Config):
+        super().__init__({"valid": Out(1), "data": Out(data.ArrayLayout(signed(8), config.columns))})
+
+
+class SumSignature(wiring.Signature):
+    """A row of exact sums, one a column."""
+
+    def __init__(self, config: Config):
+        row = data.ArrayLayout(signed(config.psum_bits), config.columns)
+        super().__init__({"valid": Out(1), "data": Out(row)})
+
+
+class SystolicArray(wiring.Component):
+    """Weight-stationary: rows = K, columns = N. o[n] = sum over k of i[k] · w[k][n].
+
+                  w ──► skew over columns
+                         │      │      │
+              ┌──────┐   ▼      ▼      ▼
+        i ──► │ skew │─► cell ─ cell ─ cell ─      a cell is `dot` rows x 1 column
+              │ over │   │      │      │
+              │ rows │─► cell ─ cell ─ cell ─      B = rows / dot rows of cells
+              └──────┘   ▼      ▼      ▼
+                         deskew over columns ──► o
+
+    ``o`` follows ``i`` by ``latency`` = B + columns + multiplier latency + 1 cycles, ``valid`` with it. Throughput: one word
+    a cycle; nothing stalls. ``i.swap`` and ``w`` act whether ``i.valid`` is high or not.
+
+    Weights: words of a tile come in order of k, ``rows`` of them, with or without gaps; they are counted from reset. The tile
+    becomes active with the activation word that carries ``swap``. With a swap in cycle t,
+
+    * the last word of its tile comes in cycle t − WEIGHTS_BEFORE_SWAP or earlier,
+    * the first word of the tile after it in cycle t + WEIGHTS_AFTER_SWAP or later.
+
+    So tiles of ``rows`` activation words follow each other without a gap.
+    """
+
+    WEIGHTS_BEFORE_SWAP = 1
+    WEIGHTS_AFTER_SWAP = 0
+
+    def __init__(self, config: Config, multiplier: type = DotProduct):
+        self.config, self.multiplier = config, multiplier
+        self.blocks = config.rows // config.dot
+        self.latency = self.blocks + config.columns + multiplier.latency + 1
+        super().__init__(
+            {
+                "i": In(ActivationSignature(config)),
+                "w": In(WeightSignature(config)),
+                "o": Out(SumSignature(config)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        buses, loads = self._weights(m)
+        beats = self._activations(m)
+        sums = [Const(0, signed(WORD))] * self.config.columns
+        for r, (beat, load) in enumerate(zip(beats, loads)):
+            activations, swap = beat[:-1], beat[-1]
+            for c in range(self.config.columns):
+                m.submodules[f"cell_{r}_{c}"] = cell = Cell(self.config.dot, self.multiplier)
+                m.d.comb += [
+                    cell.i.data.eq(activations),
+                    cell.i.swap.eq(swap),
+                    cell.i.load.eq(load),
+                    cell.weight.eq(buses[c]),
+                    cell.above.eq(sums[c]),
+                ]
+                activations, swap, load, sums[c] = cell.o.data, cell.o.swap, cell.o.load, cell.below
+        self._sums(m, sums)
+        return m
+
+    def _weights(self, m):
+        """The buses of the columns, each a cycle later than the one before it, and the load flags that enter on the left."""
+        m.submodules.weight_skew = buses = Skew(signed(8), skew(self.config.columns))
+        m.d.comb += [bus.eq(weight) for bus, weight in zip(buses.i, self.w.data)]
+        row = Signal(range(self.config.rows))
+        with m.If(self.w.valid):
+            m.d.sync += row.eq(row + 1)
+        loads = [Signal(name=f"load_{r}", reset_less=True) for r in range(self.blocks)]
+        block = row[(self.config.dot - 1).bit_length() :]
+        m.d.sync += [load.eq(self.w.valid & (block == r)) for r, load in enumerate(loads)]
+        return buses.o, loads
+
+    def _activations(self, m):
+        """Activations and swap flag of each row of cells, each a cycle later than the one above it."""
+        bits = 8 * self.config.dot
+        m.submodules.skew = beats = Skew(bits + 1, skew(self.blocks))
+        words = self.i.data.as_value()
+        m.d.comb += [beat.eq(Cat(words.word_select(r, bits), self.i.swap)) for r, beat in enumerate(beats.i)]
+        return beats.o
+
+    def _sums(self, m, sums):
+        m.submodules.deskew = aligned = Skew(self.config.psum_bits, deskew(self.config.columns))
+        m.d.comb += [lane.eq(column) for lane, column in zip(aligned.i, sums)]
+        m.d.comb += [out.eq(lane) for out, lane in zip(self.o.data, aligned.o)]
+        valid = Signal(self.latency)
+        m.d.sync += valid.eq(Cat(self.i.valid, valid))
+        m.d.comb += self.o.valid.eq(valid[-1])
