@@ -112,27 +112,31 @@ def run(model: Model, module: str, folder: Path, seed: int, tests: str = "", env
         except (RuntimeError, SystemExit) as error:
             end = str(error)
     failures = _failures(results)
-    if failures or end is not None:
-        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-        raise BenchFailed(
-            "\n".join([*(failures or [f"the simulator ended with: {end}"]), *lines[-LOG_LINES:], f"log: {log}"])
-        )
+    if end is not None and not failures:
+        failures = [f"the simulator ended with: {end}", *_tail(log)]
+    if failures:
+        raise BenchFailed("\n".join([*failures, f"log: {log}"]))
 
 
 def _failures(results: Path) -> list[str]:
     """One sentence for each test that did not pass, and if there was none."""
     if not results.exists():
-        return ["the simulator left no results"]
+        return ["the simulator left no results", *_tail(results.with_name("sim.log"))]
     cases = list(ElementTree.parse(results).iter("testcase"))
     bad = []
     for case in cases:
-        faults = [child for child in case if child.tag in ("failure", "error")]
-        bad += [
-            f"{case.get('name')}: {fault.get('error_msg') or fault.get('message') or fault.tag}" for fault in faults
-        ]
+        for fault in case.iter():
+            if fault.tag in ("failure", "error"):
+                bad.append(f"{case.get('name')}: {(fault.text or '').strip() or fault.get('type')}")
     if not any(case.find("skipped") is None for case in cases):
         return ["no test ran"]
     return bad
+
+
+def _tail(log: Path) -> list[str]:
+    """The last lines of a log, without cocotb's table of results."""
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    return [line for line in lines if not line.strip().startswith("**")][-LOG_LINES:]
 
 
 def _waves(folder: Path) -> Path:

@@ -1,0 +1,88 @@
+"""Both ends of an Amaranth stream: ``name__payload``, ``name__valid``, ``name__ready`` of a component."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+import cocotb
+import numpy as np
+
+from verif import bench
+
+from .pace import paces
+
+
+class Source:
+    """Sends ``items`` (values of ``shape``) into stream ``name`` of ``dut``, pausing at random.
+
+    Between items the payload is garbage. ``sent`` counts transfers.
+    """
+
+    def __init__(self, dut, name: str, shape, edge, rng: np.random.Generator, items: Iterable = (), pace=None):
+        self.valid, self.ready, self.payload = (
+            getattr(dut, f"{name}__{part}") for part in ("valid", "ready", "payload")
+        )
+        self.shape, self.edge, self.rng = shape, edge, rng
+        self.pace: Iterator[bool] = pace or paces(rng)
+        self.width = bench.width(shape)
+        self.items = deque(items)
+        self.sent = 0
+        self.task = cocotb.start_soon(self._run())
+
+    def send(self, item) -> None:
+        self.items.append(item)
+
+    async def empty(self) -> None:
+        """Waits until everything has been taken."""
+        while self.items:
+            await self.edge
+
+    async def _run(self):
+        offered = False
+        while True:
+            if not offered:
+                offered = bool(self.items) and next(self.pace)
+                self.valid.value = offered
+                bits = bench.pack(self.shape, self.items[0]) if offered else garbage(self.rng, self.width)
+                self.payload.value = bits
+            await self.edge
+            if offered and self.ready.value:
+                self.items.popleft()
+                self.sent += 1
+                offered = False
+
+
+class Sink:
+    """Takes items from stream ``name`` of ``dut`` into ``items``, pausing at random.
+
+    Fails the test when ``valid`` falls or the payload changes before a transfer.
+    """
+
+    def __init__(self, dut, name: str, shape, edge, rng: np.random.Generator, pace=None):
+        self.valid, self.ready, self.payload = (
+            getattr(dut, f"{name}__{part}") for part in ("valid", "ready", "payload")
+        )
+        self.name, self.shape, self.edge = name, shape, edge
+        self.pace: Iterator[bool] = pace or paces(rng)
+        self.items: list = []
+        self.task = cocotb.start_soon(self._run())
+
+    async def _run(self):
+        waiting = None
+        while True:
+            ready = next(self.pace)
+            self.ready.value = ready
+            await self.edge
+            valid = bool(self.valid.value)
+            assert valid or waiting is None, f"stream {self.name}: valid fell before a transfer"
+            if not valid:
+                continue
+            payload = self.payload.value
+            assert waiting in (None, payload), f"stream {self.name}: payload changed before a transfer"
+            waiting = None if ready else payload
+            if ready:
+                self.items.append(bench.unpack(self.shape, payload))
+
+
+def garbage(rng: np.random.Generator, width: int) -> int:
+    """Random bits."""
+    return int.from_bytes(rng.bytes(-(-width // 8)), "little") & (1 << width) - 1
