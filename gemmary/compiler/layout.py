@@ -1,5 +1,7 @@
 """Where the tensors and constants of a program lie."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..config import Config
@@ -7,8 +9,11 @@ from ..isa import DType
 from .memory import Memory
 from .program import Layer, Program
 from .requantization import Requantization
+from .row_packing import PaddedImages
 from .tensor import Tensor
 from .weights import WeightTensor, parameter_bytes, table_bytes
+
+Placed = Tensor | WeightTensor | PaddedImages
 
 
 class Layout:
@@ -16,22 +21,25 @@ class Layout:
 
     def __init__(self, config: Config):
         self.config, self.memory = config, Memory()
-        self.tensors: dict[str, Tensor | WeightTensor] = {}
+        self.tensors: dict[str, Placed] = {}
 
     def tensor(self, name: str, shape: tuple[int, ...], dtype: DType = DType.INT8) -> Tensor:
         word = self.config.rows if dtype == DType.INT8 else self.config.columns
-        size = Tensor(name, shape, dtype, 0, word).size
-        tensor = self.tensors[name] = Tensor(name, shape, dtype, self.memory.allocate(size), word)
-        return tensor
+        return self._place(Tensor(name, tuple(shape), dtype, 0, word))
+
+    def padded_images(self, name: str, shape: tuple[int, ...], padding: tuple[int, int], outside: int) -> PaddedImages:
+        """An input of the program for a row-packed convolution."""
+        return self._place(PaddedImages(name, tuple(shape), 0, *padding, outside, slack=self.config.rows))
 
     def weights(self, name: str, shape: tuple[int, ...], values: np.ndarray | None) -> WeightTensor:
         """Constant ``values``, or an input of the program where they are None."""
-        rows, columns = self.config.rows, self.config.columns
-        unplaced = WeightTensor(name, shape, 0, rows, columns)
-        if values is not None:
-            return WeightTensor(name, shape, self.memory.constant(unplaced.pack(values)), rows, columns)
-        tensor = WeightTensor(name, shape, self.memory.allocate(unplaced.size), rows, columns)
-        self.tensors[name] = tensor
+        tensor = WeightTensor(name, tuple(shape), 0, self.config.rows, self.config.columns)
+        if values is None:
+            return self._place(tensor)
+        return replace(tensor, address=self.memory.constant(tensor.pack(values)))
+
+    def _place(self, tensor):
+        tensor = self.tensors[tensor.name] = replace(tensor, address=self.memory.allocate(tensor.size))
         return tensor
 
     def requantization(self, requantization: Requantization, channels: int) -> tuple[int, int | None]:

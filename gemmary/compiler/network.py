@@ -13,6 +13,7 @@ from .lowering import lower_contraction
 from .pooling import Pooling, lower_pooling
 from .program import Layer, Program
 from .requantization import Requantization, ResidualOperand
+from .row_packed import compile_packed
 from .tensor import Tensor
 from .weights import folded_bias
 from .window import Window
@@ -29,17 +30,18 @@ def compile_network(config: Config, network: Network, batch: int) -> Program:
         raise InputError(f"batch must be at least 1, not {batch}")
     layout = Layout(config)
     for name, shape in network.shapes.items():
-        layout.tensor(name, (batch, *shape))
-    layers = tuple(_LayerCompiler(config, network, layout, layer).compile() for layer in network.layers)
+        if name != network.input:
+            layout.tensor(name, (batch, *shape))
+    layers = tuple(_LayerCompiler(config, network, layout, layer, batch).compile() for layer in network.layers)
     return layout.program(layers, (network.input,), (network.output,))
 
 
 class _LayerCompiler:
     """One layer of a network."""
 
-    def __init__(self, config: Config, network: Network, layout: Layout, layer):
-        self.config, self.layout, self.layer = config, layout, layer
-        self.source, self.result = self._tensor(layer.input), self._tensor(layer.output)
+    def __init__(self, config: Config, network: Network, layout: Layout, layer, batch: int):
+        self.config, self.network, self.layout, self.layer, self.batch = config, network, layout, layer, batch
+        self.result = layout.tensors[layer.output]
         self.zero_in = network.quantization[layer.input].zero_point
         self.zero_out = network.quantization[layer.output].zero_point
         self.quantization = network.quantization
@@ -61,21 +63,31 @@ class _LayerCompiler:
         return Layer(self.layer.name, self.layer.output, macs, runs)
 
     def _tensor(self, name: str) -> Tensor:
+        """The tensor ``name``; the network's input gets its place when it is first asked for."""
+        if name not in self.layout.tensors:
+            self.layout.tensor(name, (self.batch, *self.network.shapes[name]))
         return self.layout.tensors[name]
 
     def _window(self, **shape) -> Window:
-        images, *size, _ = self.source.shape
-        return Window(images, *(size or (1, 1)), **shape)
+        *size, _ = self.network.shapes[self.layer.input]
+        return Window(self.batch, *(size or (1, 1)), **shape)
 
     def _convolution(self) -> tuple[int, Runs]:
         layer = self.layer
         window = self._window(kernel=layer.weight.shape[:2], stride=layer.stride, padding=layer.padding)
+        users = [name for other in self.network.layers for name in _reads(other)]
+        if layer.input == self.network.input and users.count(layer.input) == 1 and layer.residual is None:
+            requantization = self._requantization(folded_bias(layer.weight, layer.bias, self.zero_in))
+            operands = window, layer.weight, requantization, self.result, self.zero_in
+            if runs := compile_packed(self.config, self.layout, layer.input, *operands):
+                return window.positions * layer.weight.size, runs
         return self._contraction(window, layer.weight)
 
     def _dense(self) -> tuple[int, Runs]:
         """A convolution whose kernel is the whole image."""
-        size = self.source.shape[1:-1] or (1, 1)
-        weight = self.layer.weight.reshape(*size, self.source.channels, -1)
+        *size, channels = self.network.shapes[self.layer.input]
+        size = tuple(size) or (1, 1)
+        weight = self.layer.weight.reshape(*size, channels, -1)
         return self._contraction(self._window(kernel=size), weight)
 
     def _contraction(self, window: Window, weight: np.ndarray) -> tuple[int, Runs]:
@@ -84,7 +96,13 @@ class _LayerCompiler:
         weights = layout.weights(f"{layer.name}.weight", weight.shape, weight)
         addresses = layout.requantization(requantization, channels)
         contraction = Contraction(
-            self.source, weights, self.result, window.folded(), requantization, *addresses, self.zero_in
+            self._tensor(self.layer.input),
+            weights,
+            self.result,
+            window.folded(),
+            requantization,
+            *addresses,
+            self.zero_in,
         )
         return window.positions * weight.size, lower_contraction(self.config, contraction)
 
@@ -110,7 +128,7 @@ class _LayerCompiler:
     def _pool(self, reduction: Reduction, constant: int, requantization: Requantization) -> tuple[int, Runs]:
         layer = self.layer
         window = self._window(kernel=layer.window, stride=layer.stride, padding=layer.padding).folded()
-        pooling = Pooling(self.source, self.result, window, reduction, constant, requantization)
+        pooling = Pooling(self._tensor(self.layer.input), self.result, window, reduction, constant, requantization)
         return 0, lower_pooling(self.config, pooling)
 
     def _max_pool(self) -> tuple[int, Runs]:
@@ -122,4 +140,12 @@ class _LayerCompiler:
 
     def _add(self) -> tuple[int, Runs]:
         requantization = self._requantization(-self.zero_in)
-        return 0, lower_elementwise(self.config, Elementwise(self.source, self.result, requantization))
+        return 0, lower_elementwise(
+            self.config, Elementwise(self._tensor(self.layer.input), self.result, requantization)
+        )
+
+
+def _reads(layer) -> list[str]:
+    """Names of the tensors that a layer reads."""
+    residual = getattr(layer, "residual", None)
+    return [layer.input] + ([residual.tensor] if residual else [])

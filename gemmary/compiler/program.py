@@ -5,6 +5,7 @@ from functools import cached_property
 
 from ..config import Config
 from ..isa import Instruction, encode_program
+from .row_packing import PaddedImages
 from .tensor import Tensor
 from .weights import WeightTensor
 
@@ -32,14 +33,15 @@ class Layer:
 class Program:
     """Layers in order, over one image of external memory.
 
-    ``tensors`` has every input, intermediate and output by name. ``constants`` (address, bytes) are to be in memory before
+    ``tensors`` has every input, intermediate and output by name; all of them ``pack`` arrays, and those that are no inputs
+    ``unpack`` them. ``constants`` (address, bytes) are to be in memory before
     the first layer, and so are the ``inputs``. Code goes to ``code_address``; all in all the program needs ``memory_bytes``
     of external memory.
     """
 
     config: Config
     layers: tuple[Layer, ...]
-    tensors: dict[str, Tensor | WeightTensor]
+    tensors: dict[str, Tensor | WeightTensor | PaddedImages]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     constants: tuple[tuple[int, bytes], ...] = field(repr=False)

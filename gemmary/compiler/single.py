@@ -1,5 +1,7 @@
 """A program of one contraction, with its operands as arrays: what compile_matmul and compile_conv2d share."""
 
+from math import prod
+
 import numpy as np
 
 from ..config import Config
@@ -10,8 +12,9 @@ from .layout import Layout
 from .lowering import lower_contraction
 from .program import Layer, Program
 from .requantization import Requantization
+from .row_packed import compile_packed
 from .scales import mantissa_and_shift
-from .tensor import check_array
+from .tensor import Tensor, check_array
 from .weights import check_int8, folded_bias
 from .window import Window
 
@@ -42,16 +45,21 @@ class Single:
     def program(self, source_shape, result_shape, window: Window, requantization: Requantization) -> Program:
         """From tensor ``a`` (and ``b``) to tensor ``y``."""
         layout, known = Layout(self.config), self.weights is not None
-        source = layout.tensor("a", tuple(source_shape))
-        tiles = layout.weights("weights" if known else "b", self.shape, self.weights)
-        target = layout.tensor("y", tuple(result_shape), self.result)
-        addresses = layout.requantization(requantization, self.shape[-1])
-        contraction = Contraction(
-            source, tiles, target, window.folded(), requantization, *addresses, constant=self.input_zero_point
-        )
-        macs = window.positions * int(np.prod(self.shape))
-        layer = Layer(self.name, "y", macs, lower_contraction(self.config, contraction))
+        target = layout.tensor("y", result_shape, self.result)
+        runs = None
+        if known and window.taps > 1 and self.result == DType.INT8:
+            packed = "a", window, self.weights, requantization, target, self.input_zero_point
+            runs = compile_packed(self.config, layout, *packed)
+        runs = runs or self._contraction(layout, source_shape, target, window, requantization)
+        layer = Layer(self.name, "y", window.positions * prod(self.shape), runs)
         return layout.program((layer,), ("a",) if known else ("a", "b"), ("y",))
+
+    def _contraction(self, layout: Layout, source_shape, target: Tensor, window: Window, requantization):
+        source = layout.tensor("a", source_shape)
+        tiles = layout.weights("b", self.shape, self.weights)
+        addresses = layout.requantization(requantization, self.shape[-1])
+        operands = source, tiles, target, window.folded(), requantization
+        return lower_contraction(self.config, Contraction(*operands, *addresses, self.input_zero_point))
 
 
 def _per_channel(name: str, value, channels: int, dtype) -> np.ndarray:

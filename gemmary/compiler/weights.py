@@ -53,8 +53,8 @@ class WeightTensor:
 
 
 def parameter_bytes(config: Config, bias: np.ndarray, mantissa: np.ndarray, shift: np.ndarray) -> bytes:
-    """Rows of ``columns`` channels of 8 bytes, from int arrays ``[channels]``; channels beyond the last are 0."""
-    channels = -(-len(bias) // config.columns) * config.columns
+    """8 bytes for each channel, from int arrays ``[channels]``; 0 for those that fill the last activation word."""
+    channels = -(-len(bias) // config.rows) * config.rows
     words = np.zeros((channels, 2), "<u4")
     words[: len(bias), 0] = bias.astype(np.int64) & 0xFFFFFFFF
     words[: len(bias), 1] = mantissa | shift << 24
