@@ -10,17 +10,19 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from gemmary.compiler import Program, compile_network
+from gemmary.compiler import Layer, Program, compile_network
 from gemmary.config import PRESETS, preset
 from gemmary.errors import GemmaryError, InputError
 from gemmary.models.digits import Digits, load_digits
+from gemmary.performance.model import Timing, estimate
 from gemmary.runtime.device import device_names, open_device
 from gemmary.runtime.execute import Result, execute
 from verif.golden import network as golden
@@ -31,11 +33,12 @@ REPORT = ROOT / "build" / "sim" / "report.json"
 CLOCK_HZ = 100_000_000
 
 
-def main() -> int:
-    options = parse()
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parse(arguments)
     try:
+        write(options.report, "")  # better an error now than after the run
         report = simulate(options)
-        write(options.report, report)
+        write(options.report, json.dumps(report, indent=2) + "\n")
     except GemmaryError as error:
         print(f"sim: {error}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
@@ -43,7 +46,7 @@ def main() -> int:
     return 1 if report["mismatches"] else 0
 
 
-def parse() -> argparse.Namespace:
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m scripts.sim",
         description=__doc__,
@@ -56,7 +59,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--report", type=Path, default=REPORT, help="where the JSON goes (default: build/sim/report.json)"
     )
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 def simulate(options: argparse.Namespace) -> dict:
@@ -68,13 +71,17 @@ def simulate(options: argparse.Namespace) -> dict:
         raise InputError(f"--images must be 1 to {len(digits.images)}, not {count}")
     images, network = digits.images[:count], digits.network
     columns = (
-        SpinnerColumn(), TextColumn("{task.description:36}"), BarColumn(), MofNCompleteColumn(), TextColumn("layers"),
+        SpinnerColumn(),
+        TextColumn("{task.description:44}"),
+        BarColumn(),
+        TaskProgressColumn(),
         TimeElapsedColumn(),
-    )  # fmt: skip
+    )
     with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(f"Compiling {network.name} for preset {config.name}", total=None)
         program = compile_network(config, network, count)
-        task = progress.add_task("Building the accelerator", total=2 * len(program.layers))
         result, run_seconds = run(options.device, program, images, progress, task)
+        task = progress.add_task("Emulating", total=None)
         emulated, _ = run("emulator", program, images, progress, task)
     expected = golden.run(network, images)
     against = {
@@ -86,6 +93,7 @@ def simulate(options: argparse.Namespace) -> dict:
         "preset": config.name,
         "device": options.device,
         "images": count,
+        "images_all": len(digits.images),
         "accuracy_int8": accuracy(network.output, result, digits, count),
         "accuracy_float": digits.accuracy_float,
         "mismatches": sum(sum(by_layer.values()) for by_layer in against.values()),
@@ -103,21 +111,40 @@ def simulate(options: argparse.Namespace) -> dict:
 
 def run(name: str, program: Program, images: np.ndarray, progress: Progress, task) -> tuple[Result, float]:
     """The result on the device called ``name``, and the seconds it took once the device was open."""
-    device = open_device(name, program.config)
+    expected = {layer.name: sum(expected_cycles(program, layer)) for layer in program.layers}
+    done = 0
+
+    def show(cycles: int) -> None:
+        progress.update(task, completed=done + cycles)
+
+    def begin_layer(layer: Layer) -> None:
+        progress.update(task, description=f"{layer.name}, {len(images)} images on {name}", completed=done)
+
+    def end_layer(layer: Layer) -> None:
+        nonlocal done
+        done += expected[layer.name]
+        following = program.layers.index(layer) + 1
+        if following < len(program.layers):
+            begin_layer(program.layers[following])
+
+    progress.update(task, description=f"Opening device {name} (builds it, the first time)")
+    device = open_device(name, program.config, **({"progress": show} if name == "rtl" else {}))
     try:
+        progress.update(task, total=sum(expected.values()))
+        begin_layer(program.layers[0])
         begin = time.perf_counter()
-        progress.update(task, description=f"{name}: {program.layers[0].name}, {len(images)} images")
-        following = {a.name: b.name for a, b in zip(program.layers, program.layers[1:])}
-
-        def advance(layer):
-            progress.update(
-                task, advance=1, description=f"{name}: {following.get(layer.name, 'done')}, {len(images)} images"
-            )
-
-        result = execute(device, program, {program.inputs[0]: images}, advance)
-        return result, time.perf_counter() - begin
+        result = execute(device, program, {program.inputs[0]: images}, end_layer)
+        seconds = time.perf_counter() - begin
+        progress.update(task, description=f"{len(images)} images on {name}", completed=sum(expected.values()))
+        return result, seconds
     finally:
         device.close()
+
+
+def expected_cycles(program: Program, layer: Layer) -> list[int]:
+    """An estimate for each run of the layer."""
+    timing = Timing(program.config)
+    return [estimate(timing, instructions).cycles for instructions in layer.runs]
 
 
 def differences(program: Program, result: Result, expected: dict[str, np.ndarray]) -> dict[str, int]:
@@ -143,10 +170,10 @@ def accuracy(output: str, result: Result, digits: Digits, count: int) -> float:
     return float(np.mean(scores.argmax(axis=1) == digits.labels[:count]))
 
 
-def write(path: Path, report: dict) -> None:
+def write(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(report, indent=2) + "\n")
+        path.write_text(text)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from None
 
@@ -169,7 +196,8 @@ def show(report: dict, path: Path) -> None:
         table.add_row(layer["name"], f"{layer['macs']:,}", f"{layer['cycles']:,}" if timed else "–", used, *different)
     console = Console()
     console.print(table)
-    console.print(f"accuracy     int8 {report['accuracy_int8']:.2%}, float32 {report['accuracy_float']:.2%}")
+    whole = "" if report["images"] == report["images_all"] else f" (of all {report['images_all']} images)"
+    console.print(f"accuracy     int8 {report['accuracy_int8']:.2%}, float32 {report['accuracy_float']:.2%}{whole}")
     console.print(
         f"mismatches   {report['mismatches']} of {report['activations']:,} activations, against each of two references"
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from ..compiler import compile_matmul, mantissa_and_shift
+from ..compiler import Program, compile_matmul, mantissa_and_shift
 from ..compiler.matmul import check_shape
 from ..config import PRESETS, preset
 from ..errors import InputError
@@ -24,6 +24,8 @@ EPILOG = """examples:
 """
 
 RESULTS = {"int8": DType.INT8, "int32": DType.INT32}
+
+MEBIBYTE = 1 << 20
 
 TYPICAL_PRODUCT = 128**2 / 3
 """Standard deviation of a product of two random int8."""
@@ -48,7 +50,7 @@ def register(subparsers) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object, and nothing else, on stdout")
     memory = parser.add_argument_group("external memory (device rtl)")
     memory.add_argument("--latency", type=int, metavar="CYCLES", help="from a request to its first data")
-    memory.add_argument("--bytes-per-cycle", type=int, metavar="BYTES", help="bandwidth each way")
+    memory.add_argument("--bytes-per-cycle", type=float, metavar="BYTES", help="bandwidth each way")
     memory.add_argument("--stalls", type=float, metavar="P", help="probability that a bus channel pauses for a cycle")
     parser.set_defaults(run=run)
 
@@ -66,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
         if options.program:
             _write(options.program, program.encode())
         status.update(f"Opening device {options.device} …")
-        device = open_device(options.device, config, **_device_options(options))
+        device = open_device(options.device, config, **_device_options(options, program))
         try:
             status.update("Running …")
             begin = time.perf_counter()
@@ -116,7 +118,8 @@ def _rounded(sums: np.ndarray, scale: np.ndarray) -> np.ndarray:
     return floor + ((rest > half) | ((rest == half) & (floor & 1 == 1)))
 
 
-def _device_options(options: argparse.Namespace) -> dict:
+def _device_options(options: argparse.Namespace, program: Program) -> dict:
+    memory = {"memory_bytes": -(-program.memory_bytes // MEBIBYTE) * MEBIBYTE}
     given = {
         "latency": options.latency,
         "bytes_per_cycle": options.bytes_per_cycle,
@@ -124,12 +127,12 @@ def _device_options(options: argparse.Namespace) -> dict:
     }
     given = {name: value for name, value in given.items() if value is not None}
     if options.device == "rtl":
-        return given | {"seed": options.seed}
+        return memory | given | {"seed": options.seed}
     if given:
         raise InputError(
             f"device {options.device!r} has no memory to set: --latency, --bytes-per-cycle and --stalls are for rtl"
         )
-    return {}
+    return memory
 
 
 def _write(path: Path, data: bytes) -> None:
