@@ -50,7 +50,8 @@ def _tilings(config: Config, packing: RowPacking, all_tiles: int) -> Iterator[tu
     parts, kh, outputs = config.rows // config.columns, packing.packed.kernel[0], packing.outputs
     if kh * outputs * all_tiles * config.rows > config.weight_words or all_tiles > config.parameter_rows:
         return
-    for split in packing.packed.splits(config.accumulator_rows // outputs):
+    splits = packing.packed.splits(config.accumulator_rows // outputs)
+    for split in (split for split in splits if split.columns == packing.pieces):  # whole rows
         blocks = list(packing.packed.blocks(split))
         inputs, positions = max(b.in_positions for b in blocks), max(b.positions for b in blocks)
         for tiles in {n * parts for n in halvings(all_tiles // parts)}:
