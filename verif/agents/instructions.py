@@ -80,7 +80,7 @@ class Sampler:
     def _chance(self, probability: float) -> bool:
         return self.rng.random() < probability
 
-    def _choice(self, *values: int) -> int:
+    def _choice(self, *values):
         return values[self._below(len(values))]
 
     def _int8(self) -> int:
@@ -203,11 +203,12 @@ class Sampler:
         fields = walk_fields(opcode, walk, address, counts, **strides)
         if self._chance(0.5):
             return fields | {"y_limit": 1, "x_limit": 1}
+        far = self._chance(0.2)
         for axis in "yx":
             fields |= {
-                f"{axis}_start": self._below(5) - 2,
-                f"{axis}_stride": self._below(3),
-                f"{axis}_dilation": self._below(3),
+                f"{axis}_start": self._choice(-32768, 32767, 32000, 0) if far else self._below(5) - 2,
+                f"{axis}_stride": 255 if far else self._below(3),
+                f"{axis}_dilation": self._choice(0, 255) if far else self._below(3),
                 f"{axis}_limit": self._choice(0, 1, 4, 65535, self._below(8)),
             }
         return fields | {"constant": self._int8()}
@@ -234,6 +235,9 @@ class Sampler:
     def _matmul(self) -> Fields:
         opcode, config, arena = Opcode.MATMUL, self.config, self.arena
         counts = self._counts({"n": 2, "k": 3, "ky": 3, "kx": 3, "y": 8, "x": 12}, TENSOR_ITERATIONS)
+        if self._chance(0.05):
+            # Enough iterations for a coordinate to reach 2**16.
+            counts = dict.fromkeys(counts, 1) | {self._choice("y", "x"): 260 + self._below(40)}
         tiles = {loop: counts[loop] for loop in ("n", "k", "ky", "kx")}
         weight, weight_strides = self._walk(tiles, *arena.words(Space.WEIGHT, config.columns), config.rows)
         rows = arena.words(Space.ACCUMULATOR, config.accumulator_row_bytes)

@@ -5,7 +5,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gemmary.config import PRESETS, Config
@@ -92,15 +92,18 @@ def test_matmul_is_the_product_modulo_two_to_the_32(config, accumulate):
 
 
 def test_matmul_of_extremes_is_exact_over_many_tiles():
-    """More products than float32 could hold at once."""
-    config = PRESETS["small"]
+    """The sum has more bits than float32 holds."""
+    config, rng = PRESETS["small"], np.random.default_rng(5)
     device = machine(config)
-    device.memories.activation_words[:] = -128
-    device.memories.weight_words[:] = -128
-    device.memories.weight_words[3] = 127
-    walks = {"weight": (0, {"k": 0}), "activation": (0, {"k": 1})}
-    device.step(instruction(Opcode.MATMUL, {"k": 4096}, walks))
-    assert device.memories.accumulator[0].tolist() == [4096 * (7 * 2**14 - 128 * 127)] * config.columns
+    tiles = config.weight_words // config.rows
+    device.memories.activation_words[:] = rng.integers(-128, -100, device.memories.activation_words.shape)
+    device.memories.weight_words[:] = rng.integers(-128, -100, device.memories.weight_words.shape)
+    walks = {"weight": (0, {"k": config.rows}), "activation": (0, {"k": 1})}
+    device.step(instruction(Opcode.MATMUL, {"k": tiles}, walks))
+    a = device.memories.activation_words[:tiles].ravel().astype(np.int64)
+    expected = a @ device.memories.weight_words
+    assert (expected > 1 << 24).all()
+    np.testing.assert_array_equal(device.memories.accumulator[0], expected)
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -132,6 +135,23 @@ def test_convolution_is_a_loop_nest_with_bounds(stride, dilation):
     device.step(instruction(Opcode.MATMUL, counts, walks, **bounds))
     result = device.memories.accumulator[: out_height * out_width].reshape(expected.shape)
     np.testing.assert_array_equal(result, expected)
+
+
+@pytest.mark.parametrize("start", [-32768, 0, 32767])
+@pytest.mark.parametrize("axis", ["y", "x"])
+@pytest.mark.parametrize("limit", [5, 65535])
+def test_coordinates_never_wrap(start, axis, limit):
+    """Far beyond 16 bits. All iterations share one accumulator row, which counts those in bounds."""
+    counts = {axis: 600, f"k{axis}": 3}
+    device = machine()
+    device.memories.activation_words[0] = 1
+    device.memories.weight_words[:4] = 1
+    fields = {f"{axis}_start": start, f"{axis}_stride": 255, f"{axis}_dilation": 255, f"{axis}_limit": limit}
+    walks = {"accumulator": (0, {}), "activation": (0, {}), "weight": (0, {})}
+    device.memories.accumulator[0] = 0
+    device.step(instruction(Opcode.MATMUL, counts, walks, accumulate=1, constant=0, **fields))
+    inside = sum(0 <= start + 255 * i + 255 * k < limit for i in range(600) for k in range(3))
+    assert device.memories.accumulator[0].tolist() == [4 * inside] * 4
 
 
 @pytest.mark.parametrize("accumulate", [0, 1])
@@ -378,7 +398,12 @@ def any_walk(draw):
     return walk, harmless(opcode, **fields)
 
 
+FAR = {"count_z": 3, "count_y": 2, "count_x": 3, "external_address": 1 << 39, "external_step_y": 2**31 - 1}
+FAR |= {"external_step_x": -(2**31), "external_step_z": -(2**31)}
+
+
 @given(any_walk(), st.sampled_from([32, 40, 64]))
+@example((FORMATS[Opcode.LOAD].walk("external"), harmless(Opcode.LOAD, **FAR)), 40)
 def test_addresses_are_what_adding_the_steps_gives(case, address_bits):
     """External steps are sign-extended and never cut off: the sum of strides modulo 2**32 would be another address."""
     walk, word = case
@@ -388,6 +413,23 @@ def test_addresses_are_what_adding_the_steps_gives(case, address_bits):
         parts = blocks(word, word.format.loops, size)
         addresses = [Walk(word, walk.name, bits)({loop: part[loop] for loop in walk.loops}) for part in parts]
         assert np.concatenate(addresses).tolist() == expected
+
+
+def test_tiles_and_runs_wrap_around_in_the_largest_memories():
+    config = Config("largest", 4, 4, 4, 1 << 18, 1 << 18, 32, 4)
+    device = machine(config)
+    memories = device.memories
+    device.external.bytes[:8] = np.arange(8)
+    for transpose in (0, 1):
+        fields = {"onchip_address": 0xFFFF, "onchip_step_x": 1, "length": 4 if transpose else 8}
+        device.step(harmless(Opcode.LOAD, transpose=transpose, **fields))
+        expected = [[0], [1]] if transpose else [[0, 1, 2, 3], [4, 5, 6, 7]]
+        assert memories.granules[Space.ACTIVATION][[-1, 0], : len(expected[0])].tolist() == expected
+    device.step(harmless(Opcode.STORE, onchip_address=0xFFFF, length=5, external_address=16))
+    assert device.external.bytes[16:21].tolist() == [0, 0, 0, 0, 1]
+    device.step(harmless(Opcode.MATMUL, weight_address=0xFFFE, y_limit=0, constant=1))
+    weights = memories.weight_words[[-2, -1, 0, 1]].sum(0, dtype=np.int32)
+    np.testing.assert_array_equal(memories.accumulator[0], weights)
 
 
 # Random programs.
