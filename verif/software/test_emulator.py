@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gemmary.config import PRESETS, Config
+from gemmary.emulator import dma, matmul, vector
 from gemmary.emulator.device import EmulatorDevice
 from gemmary.emulator.machine import Machine
 from gemmary.emulator.memories import Fault
@@ -445,6 +446,18 @@ def scalar_result(case) -> bytes:
 def test_random_programs_agree_with_one_element_at_a_time(config, seed):
     case = random_program(config, seed, instructions=30)
     assert case.run(EmulatorDevice(config, case.memory_bytes)) == scalar_result(case)
+
+
+@pytest.mark.parametrize("config", TINIES, ids=lambda config: config.name)
+def test_results_do_not_depend_on_how_the_emulator_divides_its_work(config, monkeypatch):
+    cases = [random_program(config, seed, instructions=30) for seed in range(6)]
+    expected = [case.run(EmulatorDevice(config, case.memory_bytes)) for case in cases]
+    monkeypatch.setattr(dma, "BLOCK_BYTES", 64)
+    monkeypatch.setattr(matmul, "POSITIONS", 3)
+    monkeypatch.setattr(matmul, "EXACT_PRODUCTS", 2 * config.rows)
+    monkeypatch.setattr(matmul, "ONE_THREAD", 4 * config.rows * config.columns)
+    monkeypatch.setattr(vector, "BLOCK_ELEMENTS", 3 * 8 * config.columns)
+    assert [case.run(EmulatorDevice(config, case.memory_bytes)) for case in cases] == expected
 
 
 @every_config
