@@ -21,10 +21,9 @@ def schedule(config: Config, operations: list[Operation]) -> tuple[Instruction, 
     waits, signals = _semaphores(operations)
     order = _order(config, operations)
     _check_counts(config, [(operations[i].engine, waits[i], signals[i]) for i in order])
-    return tuple(
-        Instruction(operations[i].instruction.opcode, **_fields(operations[i]), wait=waits[i], signal=signals[i])
-        for i in order
-    )
+    for operation, wait, signal in zip(operations, waits, signals):
+        operation.instruction.values.update(wait=wait, signal=signal)
+    return tuple(operations[i].instruction for i in order)
 
 
 def _order(config: Config, operations: list[Operation]) -> list[int]:

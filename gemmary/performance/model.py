@@ -14,7 +14,7 @@ from ..isa import INSTRUCTION_BYTES, Engine, Instruction, Opcode
 PIPELINE = {Engine.LOAD: 8, Engine.TENSOR: 12, Engine.VECTOR: 14, Engine.STORE: 10}
 """Cycles from an engine's last issue to its result, the depth of the array and the latency of memory not among them."""
 
-START = {Engine.LOAD: 3, Engine.TENSOR: 2, Engine.VECTOR: 1, Engine.STORE: 3}
+START = {Engine.LOAD: 3, Engine.TENSOR: 0, Engine.VECTOR: 1, Engine.STORE: 3}
 """Cycles that an engine loses between two instructions."""
 
 BURST_BEATS = 32
@@ -38,7 +38,7 @@ class Timing:
             rest = self.latency
         elif engine == Engine.TENSOR:
             tiles = prod(counts[loop] for loop in ("n", "k", "ky", "kx"))
-            # The next tile is loaded, a row a cycle, while this one computes.
+            # The next tile is loaded, a row a cycle, while this one computes: also across instructions.
             busy = max(counts["y"] * counts["x"], self.config.rows) * tiles
             rest = self.config.rows + self.config.columns
         else:
@@ -88,6 +88,8 @@ def estimate(timing: Timing, program: Iterable[Instruction]) -> Estimate:
             start = max(start, signalled[s][taken[s]])
             taken[s] += 1
         occupancy, latency = timing(instruction)
+        if engine == Engine.TENSOR and start > free[engine]:
+            occupancy += timing.config.rows  # the first tile has to be awaited
         end = start + occupancy + latency
         queue.append(start)
         busy[engine] += occupancy

@@ -104,6 +104,26 @@ def test_convolution(seed):
     assert np.array_equal(execute_interleaved(program, {"a": x}, rng)["y"], expected)
 
 
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda c: c.name)
+def test_row_packed_convolution(config):
+    """Few channels: several words a row, overlapping, on accumulators that hold few rows."""
+    rng = np.random.default_rng(8)
+    for cin, kernel, stride, padding in (
+        (1, (3, 3), (1, 1), ((1, 1), (1, 1))),
+        (3, (1, 2), (2, 1), ((2, 1), (2, 2))),
+        (1, (2, 3), (1, 2), ((0, 0), (2, 1))),
+    ):
+        x, w = int8(rng, 3, 5, 8, cin), int8(rng, *kernel, cin, 6)
+        program = compile_conv2d(
+            config, x.shape, w, stride=stride, padding=padding, bias=77, scale=0.01, input_zero_point=-9, zero_point=4
+        )
+        sums = numerics.conv2d(x.astype(np.int64) + 9, w, stride, padding, outside=0)
+        expected = numerics.requantize(
+            numerics.add_bias(sums, 77), *numerics.scale_to_mantissa_shift(np.full(6, 0.01)), 4
+        )
+        assert np.array_equal(execute_interleaved(program, {"a": x}, rng)["y"], expected), (cin, kernel)
+
+
 def scale_of(real):
     mantissa, shift = numerics.scale_to_mantissa_shift(np.float32(real))
     return Scale(real, mantissa, shift)
