@@ -1,0 +1,177 @@
+"""The tensor engine: matmul instructions in, rows of partial sums out."""
+
+from amaranth import Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import Out
+
+from gemmary.config import SEMAPHORES, Config
+from gemmary.isa import Cause, Opcode
+from gemmary.registers import State
+
+from ..interfaces import ACCUMULATE_DISTANCE, OFFSET_BITS, READ_LATENCY, AccumulatePort, EngineSignature, ReadPort
+from ..stream.queue import Queue
+from .array import SystolicArray
+from .delay import Delay, RamDelay
+from .feeder import WeightFeeder
+from .issue import Issue
+from .multiplier import DotProduct
+from .sequencer import RowSequencer
+
+INJECT = 1
+"""Cycles from the activation word to the array: a register behind the choice between the word and the constant."""
+
+
+class TensorEngine(wiring.Component):
+    """Executes matmul instructions (docs/isa.md) in order, one activation word a cycle.
+
+        i ─┬─► slot ──► sequencer ──► issue ──► activation ──► inject ──► array ──► accumulate
+           │                            ▲ │                                ▲
+           └─► feeder ──────────────────┘ └─► delay (row, overwrite) ──────┼──────► accumulate
+                 └─► weight ───────────────────────────────────────────────┘
+
+    A row issued in cycle t is in the accumulator in t + READ_LATENCY + INJECT + array.latency + ACCUMULATE_DISTANCE; that
+    of an instruction's last row is the cycle of ``done``. An instruction that comes to an idle engine issues its first row
+    ``rows`` cycles after it was taken. With the next instruction at hand and tiles of ``rows`` rows or more, a row is issued in every
+    cycle; a tile of fewer takes ``rows`` cycles.
+
+    ``i`` takes an instruction when the feeder has read the last weights of the one before it, and the sequencer has begun
+    that one. An address outside its memory is an error ADDRESS when its row would have been issued: rows before it are
+    completed, it and all after it are not. ``halt`` stops the issue, and the requests, in the same cycle.
+    """
+
+    def __init__(self, config: Config, multiplier: type = DotProduct):
+        self.config = config
+        self.array = SystolicArray(config, multiplier)
+        self.latency = READ_LATENCY + INJECT + self.array.latency
+        # The rules of the array and what the feeder promises (a word 1 cycle after a swap at the soonest; all words requested in
+        # the cycle of the next swap at the latest) meet without a cycle to spare.
+        assert READ_LATENCY + 1 - (READ_LATENCY + INJECT) >= self.array.WEIGHTS_AFTER_SWAP
+        assert READ_LATENCY + INJECT - READ_LATENCY >= self.array.WEIGHTS_BEFORE_SWAP
+        super().__init__(
+            {
+                "engine": Out(EngineSignature(Opcode.MATMUL)),
+                "activation": Out(ReadPort(config.activation_words, data.ArrayLayout(signed(8), config.rows))),
+                "weight": Out(ReadPort(config.weight_words, data.ArrayLayout(signed(8), config.columns))),
+                "accumulate": Out(AccumulatePort(config)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.feeder = self.feeder = WeightFeeder(self.config)
+        m.submodules.sequencer = self.sequencer = RowSequencer(self.config)
+        m.submodules.issue = self.issue = Issue(self.config)
+        m.submodules.array = self.array
+        self._take(m)
+        self._control(m)
+        self._feed_array(m)
+        self._accumulate(m)
+        self._retire(m)
+        self._state(m)
+        return m
+
+    def _take(self, m):
+        """Instructions go to the feeder at once, and to the sequencer by way of a slot."""
+        i, feeder, sequencer = self.engine.i, self.feeder, self.sequencer
+        waiting = Signal()
+        slot = Signal(i.payload.shape(), reset_less=True)
+        m.d.comb += [
+            i.ready.eq(~waiting & feeder.ready & feeder.enable),
+            feeder.load.eq(i.valid & i.ready),
+            feeder.instruction.eq(i.payload),
+            sequencer.i.valid.eq(waiting),
+            sequencer.i.payload.eq(slot),
+        ]
+        with m.If(feeder.load):
+            m.d.sync += [waiting.eq(1), slot.eq(i.payload)]
+        with m.Elif(sequencer.i.ready):
+            m.d.sync += waiting.eq(0)
+
+    def _control(self, m):
+        issue, feeder, sequencer, error = self.issue, self.feeder, self.sequencer, self.engine.error
+        failed, enable = Signal(), Signal()
+        m.d.comb += [
+            enable.eq(~self.engine.halt & ~failed),
+            feeder.enable.eq(enable),
+            issue.enable.eq(enable),
+            issue.i.valid.eq(sequencer.o.valid),
+            issue.i.payload.eq(sequencer.o.payload),
+            sequencer.o.ready.eq(issue.i.ready),
+            issue.loaded.eq(feeder.loaded),
+            issue.weights_beyond.eq(feeder.beyond),
+            feeder.swap.eq(issue.issued & issue.row.swap),
+        ]
+        m.d.sync += [error.valid.eq(issue.failed), error.cause.eq(Cause.ADDRESS), error.offset.eq(issue.row.offset)]
+        with m.If(issue.failed):
+            m.d.sync += failed.eq(1)
+
+    def _feed_array(self, m):
+        """Words and weights from the scratchpads into the array."""
+        issue, array, weight = self.issue, self.array, self.feeder.port
+        m.submodules.valid = valid = Delay(1, READ_LATENCY + INJECT, reset=True)
+        m.submodules.side = side = Delay(data.StructLayout({"swap": 1, "read": 1, "constant": 8}), READ_LATENCY)
+        word, swap = Signal(8 * self.config.rows, reset_less=True), Signal(reset_less=True)
+        m.d.comb += [
+            self.activation.valid.eq(issue.request),
+            self.activation.address.eq(issue.row.activation),
+            issue.ready.eq(self.activation.ready),
+            self.weight.valid.eq(weight.valid),
+            self.weight.address.eq(weight.address),
+            weight.ready.eq(self.weight.ready),
+            weight.data.eq(self.weight.data),
+            array.w.valid.eq(self.feeder.w.valid),
+            array.w.data.eq(self.feeder.w.data),
+            valid.i.eq(issue.issued),
+            side.i.swap.eq(issue.issued & issue.row.swap),
+            side.i.read.eq(issue.row.read),
+            side.i.constant.eq(issue.row.constant),
+            array.i.valid.eq(valid.o),
+            array.i.swap.eq(swap),
+            array.i.data.eq(word),
+        ]
+        constant = side.o.constant.replicate(self.config.rows)
+        m.d.sync += [word.eq(Mux(side.o.read, self.activation.data, constant)), swap.eq(side.o.swap)]
+
+    def _accumulate(self, m):
+        """Where a row goes travels beside the array."""
+        issue, port = self.issue, self.accumulate
+        layout = data.StructLayout({"row": port.row.shape(), "overwrite": 1, "last": 1})
+        m.submodules.beside = self.beside = beside = RamDelay(layout, self.latency)
+        m.d.comb += [
+            beside.i.row.eq(issue.row.accumulator),
+            beside.i.overwrite.eq(issue.row.overwrite),
+            beside.i.last.eq(issue.row.last),
+            port.valid.eq(self.array.o.valid),
+            port.row.eq(beside.o.row),
+            port.overwrite.eq(beside.o.overwrite),
+            port.data.eq(self.array.o.data),
+        ]
+
+    def _retire(self, m):
+        """Instructions with all rows issued wait for their last row."""
+        issue, done = self.issue, self.engine.done
+        cycles = self.latency + ACCUMULATE_DISTANCE
+        # Two last rows may be neighbours; a third is `rows` cycles behind the first, because of the weights in between.
+        layout = data.StructLayout({"signal": SEMAPHORES, "offset": OFFSET_BITS})
+        m.submodules.retiring = self.retiring = retiring = Queue(layout, cycles // self.config.rows + 2)
+        visible = Signal(ACCUMULATE_DISTANCE)
+        m.d.sync += visible.eq(Cat(self.accumulate.valid & self.beside.o.last, visible))
+        m.d.comb += [
+            retiring.i.valid.eq(issue.issued & issue.row.last),
+            retiring.i.payload.signal.eq(issue.row.signal),
+            retiring.i.payload.offset.eq(issue.row.offset),
+            retiring.o.ready.eq(visible[-1]),
+            done.valid.eq(visible[-1]),
+            done.signal.eq(retiring.o.payload.signal),
+            done.offset.eq(retiring.o.payload.offset),
+        ]
+
+    def _state(self, m):
+        engine, issue, sequencer = self.engine, self.issue, self.sequencer
+        m.d.comb += [engine.offset.eq(issue.row.offset), engine.quiet.eq(1)]
+        with m.If(issue.enable & (issue.state != State.IDLE)):
+            m.d.comb += engine.state.eq(issue.state)
+        with m.Elif(issue.enable & (sequencer.o.valid | sequencer.i.valid)):
+            m.d.comb += engine.state.eq(State.STALL_WEIGHTS)
+        with m.Elif(self.retiring.o.valid):
+            m.d.comb += engine.state.eq(State.DRAIN)
