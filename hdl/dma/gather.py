@@ -8,30 +8,31 @@ from gemmary.config import Config
 from gemmary.isa import Space
 
 from ..interfaces import granules
-from .rotate import choose_bytes
+from .rotate import WORD, byte_mask, choose_bytes
 from .runs import ONCHIP_BITS
 
 
 def beat_layout(config: Config) -> data.StructLayout:
     """A rotated beat, and the granule that begins in it.
 
-    ``data``: the beat, rotated so that its bytes are where their granules want them. ``seam``: the bytes that belong to the
-    granule begun by the beat before. ``final``: the run's last beat. ``split``: the granule goes on in the next beat, if
-    there is one. ``extra``: the final beat begins no granule. Of the granule: on-chip ``address`` and ``space``; in the
-    run's last one only the bytes of ``keep`` are data, the others become ``fill``; ``end``: the last of the instruction is
-    in this run. ``to_rows``: the run is row ``row`` of a transposed block, and no granule. ``bus_error``: the beat came
-    with one; ``outside``: the run is not in its space.
+    ``data``: the beat, rotated so that its bytes are where their granules want them: those of the granule that begins in it
+    from byte ``begin`` on, around the end; before them, up to byte ``row``, the rest of the granule begun by the beat
+    before. ``final``: the run's last beat. ``split``: the granule goes on in the next beat, if there is one. ``extra``: the
+    final beat begins no granule. Of the granule: on-chip ``address`` and ``space``; of the run's last one ``kept`` bytes
+    are data, the others become ``fill``; ``end``: the last of the instruction is in this run. ``to_rows``: the run is row
+    ``row`` of a transposed block, and no granule. ``bus_error``: the beat came with one; ``outside``: the run is not in its
+    space.
     """
     size = config.bus_bytes
     return data.StructLayout(
         {
             "data": unsigned(8 * size),
-            "seam": size,
-            "keep": size,
-            "fill": 8,
             "address": ONCHIP_BITS,
+            "fill": 8,
             "space": Space,
+            "begin": range(size),
             "row": range(size),
+            "kept": range(size + 1),
             "to_rows": 1,
             "split": 1,
             "final": 1,
@@ -121,15 +122,22 @@ class Gather(wiring.Component):
     def _granule(self, m, current, previous, complete, absorbed):
         """``o`` becomes the granule that begins in ``previous``."""
         o = self.o.payload
-        size = len(current.seam)
-        last = Mux(complete, previous.final, absorbed)
-        seam, keep = Signal(size), Signal(size)
+        size = self.config.bus_bytes
+        last = Signal()
+        seam = [Signal(WORD, name=f"seam_{i}") for i in range(size // 4)]
+        keep = [Signal(WORD, name=f"keep_{i}", init=-1) for i in range(size // 4)]
+        m.d.comb += last.eq(Mux(complete, previous.final, absorbed))
+        with m.If(~complete):
+            behind = byte_mask(m, current.row, size, "behind")
+            before = byte_mask(m, current.begin, size, "before")
+            around = current.begin > current.row
+            for word, row, begin in zip(seam, behind, before):
+                m.d.comb += word.eq(Mux(around, row | ~begin, row & ~begin))
+        with m.If(last & ~previous.to_rows):
+            for word, kept in zip(keep, byte_mask(m, previous.kept, size, "kept")):
+                m.d.comb += word.eq(kept)
         merged = Signal(8 * size)
-        m.d.comb += [
-            seam.eq(Mux(complete, 0, current.seam)),
-            keep.eq(previous.keep | ~last.replicate(size)),
-            merged.eq(choose_bytes(seam, current.data, previous.data)),
-        ]
+        m.d.comb += merged.eq(choose_bytes(seam, current.data, previous.data))
         m.d.sync += [
             o.data.eq(choose_bytes(keep, merged, previous.fill.replicate(size))),
             o.end.eq(previous.end & last),

@@ -21,6 +21,26 @@ def below(count, width: int):
     return ~(Const(-1, width) << count)[:width]
 
 
+WORD = 32
+
+
+def byte_mask(m, count, size: int, name: str):
+    """The mask of the lowest ``count`` of ``size`` bytes, 8 bits a byte, as a list of words of 32 bits.
+
+    Masks in words keep the Verilated model fast; to synthesis the bits of a byte are one.
+    """
+    low, high = count[:2], count[2:]
+    partial = Signal(WORD, name=f"{name}_partial")
+    m.d.comb += partial.eq(Cat(Mux(low > byte, Const(0xFF, 8), 0) for byte in range(3)))
+    words = []
+    for index in range(size // 4):
+        word = Signal(WORD, name=f"{name}_{index}")
+        m.d.comb += word.eq(Mux(high > index, Const(-1, WORD), Mux(high == index, partial, 0)))
+        words.append(word)
+    return words
+
+
 def choose_bytes(mask, one, other):
-    """Byte i from ``one`` where bit i of ``mask`` is set, from ``other`` elsewhere."""
-    return Cat(Mux(bit, one[8 * i : 8 * i + 8], other[8 * i : 8 * i + 8]) for i, bit in enumerate(mask))
+    """``one`` where ``mask`` (a list of words, or what ``byte_mask`` gives) is set, ``other`` elsewhere."""
+    parts = [slice(WORD * i, WORD * i + WORD) for i in range(len(mask))]
+    return Cat((one[part] & word) | (other[part] & ~word) for part, word in zip(parts, mask))

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from gemmary.config import Config
 
 from ..interfaces import BurstWriteSignature
-from .rotate import below, choose_bytes, rotate_bytes
+from .rotate import below, byte_mask, choose_bytes, rotate_bytes
 
 
 def burst_layout(config: Config, beats: range) -> data.StructLayout:
@@ -63,7 +63,7 @@ class Scatter(wiring.Component):
             m.d.sync += [position.eq(Mux(burst_last, 0, position + 1)), fresh.eq(run_last)]
 
         current, previous = (Signal(8 * size, name=name, reset_less=True) for name in ("current", "previous"))
-        seam, strobe = Signal(size, reset_less=True), Signal(size)
+        shift, strobe = Signal(range(size), reset_less=True), Signal(size)
         last = Signal()
         amount = Signal.like(burst.shift)
         m.d.comb += amount.eq(-burst.shift)
@@ -71,7 +71,7 @@ class Scatter(wiring.Component):
         with m.If(fire):
             m.d.sync += [
                 current.eq(rotated),
-                seam.eq(below(burst.shift, size)),
+                shift.eq(burst.shift),
                 strobe.eq(
                     (below(burst.tail + 1, size) | ~run_last.replicate(size))
                     & ~(below(burst.shift, size) & fresh.replicate(size))
@@ -84,7 +84,7 @@ class Scatter(wiring.Component):
         with m.If(valid & free):
             m.d.sync += [
                 previous.eq(current),
-                o.data.eq(choose_bytes(seam, previous, current)),
+                o.data.eq(choose_bytes(byte_mask(m, shift, size, "seam"), previous, current)),
                 o.strobe.eq(strobe),
                 o.last.eq(last),
                 self.o.valid.eq(1),

@@ -9,7 +9,7 @@ from gemmary.isa import Space
 
 from ..interfaces import BurstReadSignature
 from .gather import beat_layout
-from .rotate import below, rotate_bytes
+from .rotate import rotate_bytes
 from .runs import ONCHIP_BITS
 from .transpose import column_layout
 
@@ -126,32 +126,23 @@ class LoadSequencer(wiring.Component):
         return m
 
     def _label(self, m, in_columns):
-        """The bytes: from where, rotated by how much, which of them belong to the granule before, which are kept."""
+        """The bytes: from where, rotated by how much; and what they are."""
         transfer, format_, column = self.transfer.payload, self.format.payload, self.column.payload
         o, response = self.o.payload, self.response.payload
         size = self.config.bus_bytes
         source = Signal(8 * size)
-        to_rows = Signal()
         amount, begin = Signal(range(size)), Signal(range(size))
         m.d.comb += [
             source.eq(Mux(in_columns, column.data, response.data)),
             amount.eq(Mux(in_columns, column.index, transfer.rotate)),
-            o.data.eq(rotate_bytes(m, source, amount, "rotated")),
-            # Bytes `begin` to `row` − 1, around the end, are those that the granule before waits for.
             begin.eq(-transfer.rotate),
-            o.seam.eq(
-                Mux(
-                    begin > transfer.row,
-                    below(transfer.row, size) | ~below(begin, size),
-                    below(transfer.row, size) & ~below(begin, size),
-                )
-            ),
+            o.data.eq(rotate_bytes(m, source, amount, "rotated")),
+            o.begin.eq(begin),
+            o.row.eq(transfer.row),
             o.split.eq(~in_columns & (begin != transfer.row)),
             o.extra.eq(~in_columns & transfer.extra),
-            o.row.eq(transfer.row),
-            to_rows.eq(~in_columns & format_.transpose),
-            o.to_rows.eq(to_rows),
-            o.keep.eq(below(format_.kept, size) | to_rows.replicate(size)),
+            o.to_rows.eq(~in_columns & format_.transpose),
+            o.kept.eq(format_.kept),
             o.fill.eq(format_.fill),
             o.space.eq(format_.space),
             o.bus_error.eq(~in_columns & transfer.bus & response.error),
