@@ -1,6 +1,6 @@
 """Exact product of an int32 and a mantissa."""
 
-from amaranth import Cat, Module, Signal, signed
+from amaranth import Module, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -8,10 +8,8 @@ from amaranth.lib.wiring import In, Out
 class Multiply(wiring.Component):
     """``p = a · b``, exact. LATENCY 2 cycles, one product a cycle; ``enable[k]``: stage k takes what lies before it.
 
-    Four products of at most 16 x 16 bits, the size of a DSP multiplier, and their sum:
-
-        a, b ─► products ─► sum ─► p
-                enable[0]   enable[1]
+    a, b ─► a · low half of b, a · high half of b ─► sum ─► p
+                        enable[0]                enable[1]
     """
 
     LATENCY = 2
@@ -21,19 +19,13 @@ class Multiply(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        a_low, a_high = self.a[:16], self.a[16:].as_signed()
-        b_low, b_high = self.b[:16], self.b[16:]
-        low_low, high_high = Signal(32, reset_less=True), Signal(signed(24), reset_less=True)
-        low_high, high_low = Signal(24, reset_less=True), Signal(signed(32), reset_less=True)
-        product = Signal(signed(56), reset_less=True)
+        low, high, product = (
+            Signal(signed(bits), name=name, reset_less=True)
+            for bits, name in ((44, "low"), (44, "high"), (56, "product"))
+        )
         with m.If(self.enable[0]):
-            m.d.sync += [
-                low_low.eq(a_low * b_low),
-                low_high.eq(a_low * b_high),
-                high_low.eq(a_high * b_low),
-                high_high.eq(a_high * b_high),
-            ]
+            m.d.sync += [low.eq(self.a * self.b[:12]), high.eq(self.a * self.b[12:])]
         with m.If(self.enable[1]):
-            m.d.sync += product.eq(Cat(low_low, high_high).as_signed() + ((low_high + high_low) << 16))
+            m.d.sync += product.eq(low + (high << 12))
         m.d.comb += self.p.eq(product)
         return m

@@ -101,32 +101,28 @@ class RequantizeLane(wiring.Component):
         return self.register(m, self.added[2], product << self.left_2, signed(64), "residual_3")
 
     def round(self, m, total):
-        """``total / 2**shift``, ties to even, saturated to beyond what any zero point brings back."""
+        """``total / 2**shift`` in halves, rounded down, and whether something is left; saturated to beyond what any zero
+        point brings back."""
         below = Signal(64)
         bytes_left = 8 - self.coarse_4
         m.d.comb += below.eq(Const((1 << 64) - 1, 64) >> Cat(Const(0, 3), bytes_left[:4]))
-        sign = total[63]
-        magnitude = total[17:] ^ sign.replicate(47)
-        window = (total >> Cat(Const(0, 3), self.coarse_4))[:18]
-        coarse = self.register(
-            m,
-            self.narrow[4],
-            Mux(magnitude > below[:47], Cat((~sign).replicate(17), sign), window).as_signed(),
-            signed(18),
-            "coarse_5",
-        )
+        negative, window = total[63], (total >> Cat(Const(0, 3), self.coarse_4))[:18].as_signed()
+        beyond = Mux(negative, ~total[17:], total[17:])[:47] > below[:47]
+        limit = Mux(negative, Const(-(1 << 17), signed(18)), Const((1 << 17) - 1, signed(18)))
+        coarse = self.register(m, self.narrow[4], Mux(beyond, limit, window), signed(18), "coarse_5")
         sticky = self.register(m, self.narrow[4], (total.as_unsigned() & below).any(), 1, "sticky_5")
 
-        pair = Cat(Const(0, 1), coarse).as_signed() >> self.fine_5
         mask = Const(0x7F, 7) >> (8 - self.fine_5)[:4]
-        rest = sticky | (coarse[:7] & mask).any()
-        floor = self.register(m, self.narrow[5], pair[1:].as_signed(), signed(18), "floor_6")
-        up = self.register(m, self.narrow[5], pair[0] & (rest | pair[1]), 1, "up_6")
-        return floor, up
+        rest = self.register(m, self.narrow[5], sticky | (coarse[:7] & mask).any(), 1, "rest_6")
+        shifted = Cat(Const(0, 1), coarse).as_signed() >> self.fine_5
+        return self.register(m, self.narrow[5], shifted, signed(19), "halves_6"), rest
 
     def clip(self, m, rounded):
-        settings, (floor, up) = self.settings, rounded
-        moved = self.register(m, self.narrow[6], floor + up + settings.zero_point, signed(19), "moved_7")
+        settings, (halves, rest) = self.settings, rounded
+        up = halves[0] & (rest | halves[1])
+        moved = self.register(
+            m, self.narrow[6], halves[1:].as_signed() + up + settings.zero_point, signed(19), "moved_7"
+        )
         # min(max(moved, low), high), for low > high too.
         lower = Mux(settings.low > settings.high, settings.high, settings.low)
         clipped = Mux(moved < settings.low, lower, Mux(moved > settings.high, settings.high, moved))

@@ -103,14 +103,16 @@ class Parameters(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        constants = self.first & ~self.instruction.per_channel
         for i in range(self.config.lanes):
-            caught = Signal(Parameter, name=f"caught_{i}", reset_less=True)
-            given = Signal(Parameter, name=f"given_{i}", reset_less=True)
-            m.d.comb += self.o[i].eq(given)
-            with m.If(self.load):
-                m.d.sync += caught.eq(self.i[i])
-            with m.Elif(self.first & ~self.instruction.per_channel):
-                m.d.sync += [caught[name].eq(self.instruction[name]) for name in ("bias", "mantissa", "shift")]
-            with m.If(self.take):
-                m.d.sync += given.eq(caught)
+            for name, width in (("bias", 32), ("mantissa", 24), ("shift", 6)):
+                caught = Signal(width, name=f"{name}_{i}_caught", reset_less=True)
+                given = Signal(width, name=f"{name}_{i}", reset_less=True)
+                m.d.comb += self.o[i][name].eq(given)
+                with m.If(self.load):
+                    m.d.sync += caught.eq(self.i[i][name])
+                with m.Elif(constants):
+                    m.d.sync += caught.eq(self.instruction[name])
+                with m.If(self.take):
+                    m.d.sync += given.eq(caught)
         return m
