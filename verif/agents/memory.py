@@ -23,7 +23,7 @@ class Port:
     """Port ``name`` of a component that reads or (``write``) writes ``memory``: bytes, or a mapping from spaces to bytes.
 
     An address counts words of the port's width. Every request is refused at random; until it is accepted it may not be
-    changed or withdrawn. ``taken`` lists accepted requests: (space or None, address).
+    changed or withdrawn, unless ``halted``. ``taken`` lists accepted requests: (space or None, address).
     """
 
     def __init__(self, dut, name: str, memory: bytearray | Mapping[int, bytearray], rng, write=False, pace=None):
@@ -38,6 +38,7 @@ class Port:
         self.taken: list[tuple[int | None, int]] = []
         self.arriving: bytes | None = None
         self.waiting = None
+        self.halted = False
 
     def begin(self) -> None:
         self.granted = next(self.pace)
@@ -46,6 +47,8 @@ class Port:
     def end(self) -> Access | None:
         """The access of the cycle that has just ended."""
         valid = bool(self.valid.value)
+        if self.halted:
+            self.waiting = None
         assert valid or self.waiting is None, f"{self.name}: request withdrawn before it was accepted"
         if not valid:
             return None
