@@ -1,7 +1,7 @@
 """Performance counters."""
 
 from amaranth import Array, Const, Module, Mux, Signal
-from amaranth.lib import data, memory, wiring
+from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from gemmary.config import Config
@@ -54,7 +54,7 @@ class Counters(wiring.Component):
             {
                 "clear": In(1),
                 "enable": In(1),
-                "states": In(data.ArrayLayout(State, len(Engine))),
+                "states": In(State).array(len(Engine)),
                 "dispatched": In(1),
                 "traffic": In(traffic_layout(config)),
                 "index": In(range(len(COUNTERS))),

@@ -19,10 +19,13 @@ BURST_BYTES = 512
 
 
 def multiple_of_96(length):
-    """Whether a byte count is one: a multiple of 32 whose upper part is a multiple of 3 (4 = 1 modulo 3)."""
-    upper = length[5:]
-    digits = sum(upper[i] << (i & 1) for i in range(len(upper)))
-    return (length[:5] == 0) & Cat(digits == k for k in range(0, 3 * len(upper) // 2 + 2, 3)).any()
+    """Whether a byte count is one: a multiple of 32 whose upper part is a multiple of 3. As 16 = 1 modulo 3, that is so when
+    the sum of its hexadecimal digits is one."""
+    rest = length[5:]
+    while len(rest) > 5:
+        first, *others = (rest[i : i + 4] for i in range(0, len(rest), 4))
+        rest = sum(others, first)
+    return (length[:5] == 0) & Cat(rest == k for k in range(0, 1 << len(rest), 3)).any()
 
 
 class Fetch(wiring.Component):

@@ -32,7 +32,7 @@ class Issue(wiring.Component):
                 "zero": In(SEMAPHORES),
                 "start": In(1),
                 "halt": In(1),
-                "status": Out(EngineStatus),
+                "status": Out(EngineStatus()),
                 "complete": Out(1),
             }
         )

@@ -35,29 +35,29 @@ class Fault(data.Struct):
     offset: OFFSET_BITS
 
 
-class EngineStatus(data.Struct):
+class EngineStatus(wiring.Signature):
     """One engine as the host sees it. ``blocked``: the semaphores at 0 that the head of the queue waits for."""
 
-    state: State
-    offset: OFFSET_BITS
-    blocked: SEMAPHORES
-    queued: 7
-    retired: 32
+    def __init__(self):
+        super().__init__(
+            {
+                "state": Out(State),
+                "offset": Out(OFFSET_BITS),
+                "blocked": Out(SEMAPHORES),
+                "queued": Out(7),
+                "retired": Out(32),
+            }
+        )
 
 
-class Status(data.Struct):
+class Status(wiring.Signature):
     """Registers STATUS, ERROR_CAUSE and ERROR_ADDRESS; ``done_event`` and ``error_event`` last one cycle."""
 
-    busy: 1
-    done: 1
-    error: 1
-    quiet: 1
-    resetting: 1
-    cause: 8
-    engine: 4
-    offset: OFFSET_BITS
-    done_event: 1
-    error_event: 1
+    def __init__(self):
+        flags = ("busy", "done", "error", "quiet", "resetting", "done_event", "error_event")
+        super().__init__(
+            {flag: Out(1) for flag in flags} | {"cause": Out(8), "engine": Out(4), "offset": Out(OFFSET_BITS)}
+        )
 
 
 class TakeSignature(wiring.Signature):
@@ -99,9 +99,9 @@ class ControlSignature(wiring.Signature):
                 "semaphore_take": Out(SEMAPHORES),
                 "counter_index": Out(range(len(COUNTERS))),
                 "counter": In(32),
-                "status": In(Status),
-                "engines": In(data.ArrayLayout(EngineStatus, len(Engine))),
-                "semaphores": In(data.ArrayLayout(range(SEMAPHORE_MAX + 1), SEMAPHORES)),
+                "status": In(Status()),
+                **{engine.name.lower(): In(EngineStatus()) for engine in Engine},
+                "semaphores": In(range(SEMAPHORE_MAX + 1)).array(SEMAPHORES),
                 "clear": In(1),
             }
         )

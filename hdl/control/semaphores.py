@@ -1,7 +1,7 @@
 """The counting semaphores through which the engines meet."""
 
 from amaranth import Cat, Const, Module, Mux, Signal
-from amaranth.lib import data, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from gemmary.config import SEMAPHORE_MAX, SEMAPHORES, Config
@@ -27,15 +27,14 @@ class Semaphores(wiring.Component):
             | {
                 "host_signal": In(SEMAPHORES),
                 "host_take": In(SEMAPHORES),
-                "counts": Out(data.ArrayLayout(range(SEMAPHORE_MAX + 1), SEMAPHORES)),
-                "zero": Out(SEMAPHORES),
+                "counts": Out(range(SEMAPHORE_MAX + 1)).array(SEMAPHORES),
+                "zero": Out(SEMAPHORES, init=(1 << SEMAPHORES) - 1),
                 "overflow": Out(len(self.names) + 1),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        m.d.comb += self.zero.eq(Cat(count == 0 for count in self.counts))
         taken = self._arbitrate(m)
         signals = []
         for name in self.names:
@@ -45,21 +44,21 @@ class Semaphores(wiring.Component):
         signals.append(self.host_signal)
 
         over = Signal(SEMAPHORES)
-        for i in range(SEMAPHORES):
+        for i, count in enumerate(self.counts):
             raised, lowered, total = (
                 Signal(3, name=f"raised_{i}"),
                 Signal(2, name=f"lowered_{i}"),
                 Signal(8, name=f"total_{i}"),
             )
-            available = self.counts[i] != taken[i]
+            available = count != taken[i]
             m.d.comb += [
                 raised.eq(sum(signal[i] for signal in signals)),
                 lowered.eq(taken[i] + (self.host_take[i] & available)),
-                total.eq(self.counts[i] + raised - lowered),
+                total.eq(count + raised - lowered),
                 over[i].eq(total > SEMAPHORE_MAX),
             ]
             with m.If((raised != 0) | (lowered != 0)):
-                m.d.sync += self.counts[i].eq(Mux(over[i], SEMAPHORE_MAX, total))
+                m.d.sync += [count.eq(Mux(over[i], SEMAPHORE_MAX, total)), self.zero[i].eq(total == 0)]
         m.d.comb += self.overflow.eq(Cat((signal & over).any() for signal in signals))
         return m
 

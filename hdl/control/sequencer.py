@@ -128,10 +128,11 @@ class Sequencer(wiring.Component):
         """What the host sees, counters and watchdog."""
         control, status = self.control, self.supervisor.status
         for engine, issue in self.issues.items():
+            connect(m, issue.status, flipped(getattr(control, engine.name.lower())))
             m.d.comb += [
-                control.engines[engine].eq(issue.status),
-                self.watchdog.engines[engine].eq(issue.status),
                 self.counters.states[engine].eq(issue.status.state),
+                self.watchdog.states[engine].eq(issue.status.state),
+                self.watchdog.offsets[engine].eq(issue.status.offset),
             ]
         busy = Cat(issue.status.state == State.BUSY for issue in self.issues.values()).any()
         if self.config.dma:
@@ -139,9 +140,9 @@ class Sequencer(wiring.Component):
             m.d.comb += self.counters.traffic.eq(self.traffic)
         else:
             moved = self.access
+        connect(m, status, flipped(control.status))
+        m.d.comb += [shown.eq(count) for shown, count in zip(control.semaphores, self.semaphores.counts)]
         m.d.comb += [
-            control.status.eq(status),
-            control.semaphores.eq(self.semaphores.counts),
             control.clear.eq(self.clear),
             self.semaphores.host_signal.eq(control.semaphore_signal),
             self.semaphores.host_take.eq(control.semaphore_take),

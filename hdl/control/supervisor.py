@@ -2,7 +2,6 @@
 
 from amaranth import Module, Signal
 from amaranth.lib import wiring
-from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import In, Out
 
 from .layouts import Fault, Status
@@ -27,11 +26,11 @@ class Supervisor(wiring.Component):
                 "soft_reset": In(1),
                 "active": In(1),
                 "quiet": In(1),
-                "faults": In(ArrayLayout(Fault, faults)),
+                "faults": In(Fault).array(faults),
                 "begin": Out(1),
                 "halt": Out(1),
                 "clear": Out(1),
-                "status": Out(Status),
+                "status": Out(Status()),
             }
         )
 
@@ -46,7 +45,7 @@ class Supervisor(wiring.Component):
 
         with m.If(self.clear):
             m.d.sync += [self.clear.eq(0), status.resetting.eq(0), status.error.eq(0)]
-            m.d.sync += [status[name].eq(0) for name in ("cause", "engine", "offset")]
+            m.d.sync += [getattr(status, name).eq(0) for name in ("cause", "engine", "offset")]
         with m.Elif(status.resetting):
             self._drain(m)
         with m.Elif(self.soft_reset):
@@ -54,7 +53,7 @@ class Supervisor(wiring.Component):
         with m.Elif(~status.error):
             with m.If(fault.valid):
                 m.d.sync += [status.error.eq(1), status.error_event.eq(1), status.busy.eq(0), status.done.eq(0)]
-                m.d.sync += [status[name].eq(fault[name]) for name in ("cause", "engine", "offset")]
+                m.d.sync += [getattr(status, name).eq(fault[name]) for name in ("cause", "engine", "offset")]
             with m.Elif(status.busy):
                 with m.If(~self.active):
                     m.d.sync += [status.busy.eq(0), status.done.eq(1), status.done_event.eq(1)]

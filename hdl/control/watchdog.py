@@ -1,14 +1,14 @@
 """Stops a program that hangs, and names the engine that hangs."""
 
 from amaranth import Module, Signal
-from amaranth.lib import data, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from gemmary.isa import Cause, Engine
 from gemmary.registers import State
 
 from ..interfaces import OFFSET_BITS
-from .layouts import FRONT, EngineStatus, Fault
+from .layouts import FRONT, Fault
 
 
 class Watchdog(wiring.Component):
@@ -21,7 +21,8 @@ class Watchdog(wiring.Component):
     enable: In(1)
     progress: In(1)
     limit: In(32)
-    engines: In(data.ArrayLayout(EngineStatus, len(Engine)))
+    states: In(State).array(len(Engine))
+    offsets: In(OFFSET_BITS).array(len(Engine))
     front: In(OFFSET_BITS)
     fault: Out(Fault)
 
@@ -32,10 +33,10 @@ class Watchdog(wiring.Component):
             m.d.sync += waited.eq(0)
         with m.Else():
             m.d.sync += waited.eq(waited + 1)
-        expired = Signal()
-        m.d.comb += self.fault.valid.eq(expired & self.enable)
-        m.d.sync += expired.eq((self.limit != 0) & (waited >= self.limit))
-        with m.If(~expired):
+        expired, told = Signal(), Signal()
+        m.d.comb += [expired.eq((self.limit != 0) & (waited >= self.limit)), self.fault.valid.eq(told & self.enable)]
+        m.d.sync += told.eq(expired)
+        with m.If(expired & ~told):
             m.d.sync += [
                 self.fault.cause.eq(Cause.WATCHDOG),
                 self.fault.engine.eq(FRONT),
@@ -44,8 +45,8 @@ class Watchdog(wiring.Component):
             # Later assignments win: the lowest engine, and one that waits for semaphores before any other.
             for waits in (False, True):
                 for engine in reversed(Engine):
-                    status = self.engines[engine]
-                    hangs = (status.state == State.WAIT_SEMAPHORE) if waits else (status.state != State.IDLE)
+                    state = self.states[engine]
+                    hangs = (state == State.WAIT_SEMAPHORE) if waits else (state != State.IDLE)
                     with m.If(hangs):
-                        m.d.sync += [self.fault.engine.eq(engine), self.fault.offset.eq(status.offset)]
+                        m.d.sync += [self.fault.engine.eq(engine), self.fault.offset.eq(self.offsets[engine])]
         return m

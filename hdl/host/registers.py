@@ -1,18 +1,19 @@
 """The registers, generated from `gemmary.registers`."""
 
-from amaranth import Cat, Const, Module, Mux, Signal, Value
+from amaranth import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from gemmary import registers
-from gemmary.config import Config
+from gemmary.config import SEMAPHORES, Config
 from gemmary.isa import Engine
-from gemmary.registers import COUNTER_BASE, COUNTERS, REGISTERS, State
+from gemmary.registers import COUNTER_BASE, COUNTERS, ENGINE_BASE, ENGINE_SIZE, REGISTERS, State
 
 from ..control.layouts import ControlSignature, PushSignature
 from ..interfaces import RegisterBus
 
 BY_NAME = {register.name: register for register in REGISTERS}
+ENGINE_BITS = ENGINE_SIZE.bit_length() - 1
 INITIAL = {"WATCHDOG_LIMIT": 1_000_000}
 
 
@@ -161,42 +162,44 @@ class RegisterFile(wiring.Component):
         ]
 
     def _status(self, m):
-        """What the sequencer says. External addresses of instructions share one adder: ``located``."""
-        status, engines = self.control.status, self.control.engines
-        offset, located = Signal.like(status.offset), Signal(64)
-        with m.Switch(self.bus.request.payload.address[2:]):
-            for engine in Engine:
-                low, high = (BY_NAME[f"{engine.name}_INSTRUCTION_{half}"].address >> 2 for half in ("LOW", "HIGH"))
-                with m.Case(low, high):
-                    m.d.comb += offset.eq(engines[engine].offset)
-            with m.Default():
-                m.d.comb += offset.eq(status.offset)
-        m.d.comb += located[: self.config.address_bits].eq(self.control.program_address + offset)
+        """What the sequencer says."""
+        status = self.control.status
+        engines = {engine: getattr(self.control, engine.name.lower()) for engine in Engine}
+        located, awaited = self._shared(m, engines)
         values = {
-            "STATUS": packed("STATUS", **{f.name: status[f.name] for f in BY_NAME["STATUS"].fields}),
+            "STATUS": packed("STATUS", **{f.name: getattr(status, f.name) for f in BY_NAME["STATUS"].fields}),
             "ERROR_CAUSE": packed("ERROR_CAUSE", cause=status.cause, engine=status.engine),
             "ERROR_ADDRESS_LOW": located[:32],
             "ERROR_ADDRESS_HIGH": located[32:],
             "INSTRUCTION_READY": self.push.whole,
         }
         values |= {f"SEMAPHORE_{i}": count for i, count in enumerate(self.control.semaphores)}
-        for engine in Engine:
+        for engine, shown in engines.items():
             values |= {
-                f"{engine.name}_STATE": engines[engine].state,
+                f"{engine.name}_STATE": shown.state,
                 f"{engine.name}_INSTRUCTION_LOW": located[:32],
                 f"{engine.name}_INSTRUCTION_HIGH": located[32:],
-                f"{engine.name}_AWAITED": self._awaited(m, engine),
-                f"{engine.name}_QUEUED": engines[engine].queued,
-                f"{engine.name}_RETIRED": engines[engine].retired,
+                f"{engine.name}_AWAITED": Mux(shown.state == State.WAIT_SEMAPHORE, awaited, 0),
+                f"{engine.name}_QUEUED": shown.queued,
+                f"{engine.name}_RETIRED": shown.retired,
             }
         return values
 
-    def _awaited(self, m, engine):
-        """Bit 31: the engine waits; the lowest semaphore at 0, and its count."""
-        status, name = self.control.engines[engine], engine.name.lower()
-        index, waits = Signal(4, name=f"awaited_{name}"), status.state == State.WAIT_SEMAPHORE
-        for i in reversed(range(len(status.blocked))):
-            with m.If(status.blocked[i]):
-                m.d.comb += index.eq(i)
-        count = self.control.semaphores[index]
-        return Mux(waits, Cat(index, Const(0, 4), count, Const(0, 17), Const(1, 1)), 0)
+    def _shared(self, m, engines):
+        """For the engine whose register is addressed: the external address of its instruction (of the erroneous one for any
+        other register), and AWAITED while it waits: bit 31, the lowest semaphore at 0, and its count."""
+        offset, blocked = Signal.like(self.control.status.offset), Signal(SEMAPHORES)
+        with m.Switch(self.bus.request.payload.address[ENGINE_BITS:]):
+            for engine, shown in engines.items():
+                with m.Case((ENGINE_BASE >> ENGINE_BITS) + engine):
+                    m.d.comb += [offset.eq(shown.offset), blocked.eq(shown.blocked)]
+            with m.Default():
+                m.d.comb += offset.eq(self.control.status.offset)
+        located, lowest = Signal(64), Signal(range(SEMAPHORES))
+        m.d.comb += located[: self.config.address_bits].eq(self.control.program_address + offset)
+        with m.If(self.access):
+            for i in reversed(range(SEMAPHORES)):
+                with m.If(blocked[i]):
+                    m.d.comb += lowest.eq(i)
+        count = Array(self.control.semaphores)[lowest]
+        return located, Cat(lowest, Const(0, 4), count, Const(0, 17), Const(1, 1))
