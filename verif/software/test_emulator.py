@@ -1,5 +1,6 @@
 """The emulator against NumPy, against the golden models and against the ISA read one element at a time."""
 
+import dataclasses
 import time
 from functools import cache
 
@@ -450,7 +451,7 @@ def test_random_programs_agree_with_one_element_at_a_time(config, seed):
 
 @pytest.mark.parametrize("config", TINIES, ids=lambda config: config.name)
 def test_results_do_not_depend_on_how_the_emulator_divides_its_work(config, monkeypatch):
-    cases = [random_program(config, seed, instructions=30) for seed in range(6)]
+    cases = [random_program(config, seed, instructions=30) for seed in range(3)]
     expected = [case.run(EmulatorDevice(config, case.memory_bytes)) for case in cases]
     monkeypatch.setattr(dma, "BLOCK_BYTES", 64)
     monkeypatch.setattr(matmul, "POSITIONS", 3)
@@ -533,21 +534,21 @@ def test_engines_meet_before_a_semaphore_overflows():
 
 
 def test_semaphores_of_random_programs_are_needed():
-    """Without one of them some interleaving gives another result: so programs do find a lost wait."""
+    """Without one of them another order of the engines gives another result: so programs do find a lost wait."""
+    case = random_program(TINY, 0, instructions=60)
+    expected = case.run(EmulatorDevice(TINY, case.memory_bytes))
     found = 0
-    for seed in range(2):
-        case = random_program(TINY, seed, instructions=40)
-        expected = case.run(EmulatorDevice(TINY, case.memory_bytes))
-        for semaphore in range(16):
-            keep = 0xFFFF ^ 1 << semaphore
-            program = [
-                Instruction(i.opcode, **fields | {"wait": i.wait & keep, "signal": i.signal & keep})
-                for i in decode_program(case.program)
-                for fields in [{k: v for k, v in i.values.items() if k not in ("opcode", "version")}]
-            ]
-            weaker = type(case)(**case.__dict__ | {"program": encode_program(program)})
-            found += run_interleaved(weaker, np.random.default_rng(seed), 1000) != expected
-    assert found >= 8  # of 24 pairs of different engines
+    for semaphore in range(16):
+        keep = 0xFFFF ^ 1 << semaphore
+        program = []
+        for word in decode_program(case.program):
+            fields = {name: value for name, value in word.values.items() if name not in ("opcode", "version")}
+            program.append(
+                Instruction(word.opcode, **fields | {"wait": word.wait & keep, "signal": word.signal & keep})
+            )
+        weaker = dataclasses.replace(case, program=encode_program(program))
+        found += run_interleaved(weaker, np.random.default_rng(0), 1000) != expected
+    assert found >= 6  # of the 12 between different engines; one order does not show all
 
 
 # Errors.
