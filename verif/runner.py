@@ -69,7 +69,8 @@ def build(component: wiring.Component, name: str, simulator: str, waves: bool = 
     with _locked(folder):
         if not (folder / "built").exists():
             (folder / "top.v").write_text(_verilog(design, folder))
-            ports = [port for port, _ in _ports(component)] + ["clk", "rst"]
+            ports = [port for port, _ in _ports(component)]
+            ports += [] if "aclk" in ports else ["clk", "rst"]  # a top makes its own clock domain
             _make(simulator, folder, [folder / "top.v"], ports, waves)
             (folder / "built").touch()
     return Model(simulator, folder, waves)

@@ -137,7 +137,7 @@ class AxiMemory:
             self.offered[name] = due[int(self.rng.integers(len(due)))]
             values = payload(self.offered[name])
         else:
-            values = {part: garbage(self.rng, len(handle)) for part, handle in channel.payload.items()}
+            values = {part: garbage(len(handle)) for part, handle in channel.payload.items()}
         channel.valid.value = self.offered[name] is not None
         for part, value in values.items():
             channel.payload[part].value = value
@@ -149,7 +149,7 @@ class AxiMemory:
         address = burst.beats[0]
         bad = self._fault(range(address, address + self.bus_bytes))
         if bad:
-            data = garbage(self.rng, 8 * self.bus_bytes)
+            data = garbage(8 * self.bus_bytes)
         else:
             data = int.from_bytes(self.memory[address : address + self.bus_bytes], "little")
         return {"id": burst.id, "resp": bad, "last": len(burst.beats) == 1, "data": data}

@@ -54,11 +54,12 @@ class EngineDriver:
         raise AssertionError(f"no error after {cycles} cycles")
 
     async def _watch(self):
+        state, done_handle, error_handle = self.dut.engine__state, self.dut.engine__done, self.dut.engine__error
         while True:
             await self.edge
             self.cycle += 1
-            self.states[State(int(self.dut.engine__state.value))] += 1
-            done, error = int(self.dut.engine__done.value), int(self.dut.engine__error.value)
+            self.states[int(state.value)] += 1
+            done, error = int(done_handle.value), int(error_handle.value)
             if done & 1:
                 fields = bench.unpack(Done, done)
                 assert len(self.done) < len(self.sent), f"done {fields} for nothing"

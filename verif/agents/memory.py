@@ -36,17 +36,19 @@ class Port:
         self.pace: Iterator[bool] = pace or paces(rng)
         self.bytes = len(self.data) // 8
         self.taken: list[tuple[int | None, int]] = []
+        self.granted: bool | None = None
         self.arriving: bytes | None = None
+        self.shown = True
         self.waiting = None
         self.halted = False
 
     def begin(self) -> None:
-        self.granted = next(self.pace)
-        self.ready.value = self.granted
+        if (granted := next(self.pace)) != self.granted:
+            self.ready.value = self.granted = granted
 
     def end(self) -> Access | None:
         """The access of the cycle that has just ended."""
-        valid = bool(self.valid.value)
+        valid = self.valid.value == 1
         if self.halted:
             self.waiting = None
         assert valid or self.waiting is None, f"{self.name}: request withdrawn before it was accepted"
@@ -68,11 +70,12 @@ class Port:
         return Access(memory, places, None if word is None else word.to_bytes(self.bytes, "little"), enabled)
 
     def answer(self, word: bytes | None) -> None:
-        """Data arrive 2 cycles after the request; in all other cycles there is garbage."""
-        if self.arriving is None:
-            self.data.value = garbage(self.rng, 8 * self.bytes)
-        else:
+        """Data arrive 2 cycles after the request, and garbage follows them."""
+        if self.arriving is not None:
             self.data.value = int.from_bytes(self.arriving, "little")
+        elif self.shown:
+            self.data.value = garbage(8 * self.bytes)
+        self.shown = self.arriving is not None
         self.arriving = word
 
 

@@ -1,5 +1,6 @@
 """Both ends of an Amaranth stream: ``name__payload``, ``name__valid``, ``name__ready`` of a component."""
 
+import random
 from collections import deque
 from collections.abc import Iterable, Iterator
 
@@ -14,7 +15,7 @@ from .pace import paces
 class Source:
     """Sends ``items`` (values of ``shape``) into stream ``name`` of ``dut``, pausing at random.
 
-    Between items the payload is garbage. ``sent`` counts transfers.
+    After an item the payload is garbage. ``sent`` counts transfers.
     """
 
     def __init__(self, dut, name: str, shape, edge, rng: np.random.Generator, items: Iterable = (), pace=None):
@@ -37,15 +38,16 @@ class Source:
             await self.edge
 
     async def _run(self):
-        offered = False
+        offered = shown = False
         while True:
             if not offered:
                 offered = bool(self.items) and next(self.pace)
-                self.valid.value = offered
-                bits = bench.pack(self.shape, self.items[0]) if offered else garbage(self.rng, self.width)
-                self.payload.value = bits
+                if offered or shown:
+                    self.valid.value = offered
+                    self.payload.value = bench.pack(self.shape, self.items[0]) if offered else garbage(self.width)
+                shown = offered
             await self.edge
-            if offered and self.ready.value:
+            if offered and self.ready.value == 1:
                 self.items.popleft()
                 self.sent += 1
                 offered = False
@@ -67,12 +69,12 @@ class Sink:
         self.task = cocotb.start_soon(self._run())
 
     async def _run(self):
-        waiting = None
+        waiting = ready = None
         while True:
-            ready = next(self.pace)
-            self.ready.value = ready
+            if (goes := next(self.pace)) != ready:
+                self.ready.value = ready = goes
             await self.edge
-            valid = bool(self.valid.value)
+            valid = self.valid.value == 1
             assert valid or waiting is None, f"stream {self.name}: valid fell before a transfer"
             if not valid:
                 continue
@@ -83,6 +85,6 @@ class Sink:
                 self.items.append(bench.unpack(self.shape, payload))
 
 
-def garbage(rng: np.random.Generator, width: int) -> int:
+def garbage(width: int) -> int:
     """Random bits."""
-    return int.from_bytes(rng.bytes(-(-width // 8)), "little") & (1 << width) - 1
+    return random.getrandbits(width)

@@ -72,7 +72,7 @@ class Traffic:
             valid, address = getattr(dut, f"{port}__valid"), getattr(dut, f"{port}__address")
             valid.value = port in self.waiting
             if port not in self.waiting:
-                address.value = garbage(rng, len(address))
+                address.value = garbage(len(address))
                 continue
             row, first, size, data, enables = self.waiting[port]
             address.value = (row * self.model.row_bytes + first) // size

@@ -92,8 +92,8 @@ def request(rng, model, port, span) -> golden.Request:
 
 def drive(handle, wanted, rng, port):
     handle["valid"].value = wanted is not None
-    handle["address"].value = garbage(rng, len(handle["address"])) if wanted is None else wanted.address
+    handle["address"].value = garbage(len(handle["address"])) if wanted is None else wanted.address
     if port.write:
         word = rng.bytes(port.bytes) if wanted is None else wanted.data
         handle["data"].value = int.from_bytes(word, "little")
-        handle["mask"].value = garbage(rng, port.parts) if wanted is None else wanted.mask
+        handle["mask"].value = garbage(port.parts) if wanted is None else wanted.mask
