@@ -96,7 +96,7 @@ class VectorEngine(wiring.Component):
             write.order.eq(fetch.order),
         ]
         self.datapath(m, fetch, settings.o, write)
-        self.report(m, fetch, retire)
+        self.report(m, fetch, retire, write)
         return m
 
     def datapath(self, m, fetch, settings, write):
@@ -124,7 +124,7 @@ class VectorEngine(wiring.Component):
             write.wide.eq(requantizer.wide),
         ]
 
-    def report(self, m, fetch, retire):
+    def report(self, m, fetch, retire, write):
         """State, errors, completion."""
         engine, stopped = self.engine, Signal()
         m.d.comb += [
@@ -140,7 +140,7 @@ class VectorEngine(wiring.Component):
                 engine.error.cause.eq(isa.Cause.ADDRESS),
                 engine.error.offset.eq(retire.offsets[fetch.failed_parity]),
             ]
-        moving = retire.busy | engine.done.valid
+        moving = write.busy | engine.done.valid
         with m.If(~fetch.busy | fetch.halt | fetch.waiting):
             m.d.comb += engine.state.eq(Mux(moving, State.DRAIN, State.IDLE))
         with m.Elif(fetch.issued | fetch.hungry):

@@ -14,7 +14,7 @@ class Retire(wiring.Component):
 
     ``start`` (only while ``ready``) begins the instruction with ``signal`` and ``offset``; ``finish`` completes the oldest one,
     and ``done`` says so in the next cycle. ``parity`` is that of the last instruction begun, ``oldest`` that of the oldest one not
-    complete, ``offsets`` holds the offset of each parity. ``busy``: some instruction is not complete.
+    complete, ``offsets`` holds the offset of each parity.
     """
 
     def __init__(self):
@@ -29,7 +29,6 @@ class Retire(wiring.Component):
                 "parity": Out(1),
                 "oldest": Out(1, init=1),
                 "offsets": Out(data.ArrayLayout(OFFSET_BITS, 2)),
-                "busy": Out(1),
             }
         )
 
@@ -38,7 +37,7 @@ class Retire(wiring.Component):
         held = Signal(range(3))
         signals = Signal(data.ArrayLayout(SEMAPHORES, 2), reset_less=True)
         offsets = Signal(data.ArrayLayout(OFFSET_BITS, 2), reset_less=True)
-        m.d.comb += [self.ready.eq(~held[1]), self.busy.eq(held.any()), self.offsets.eq(offsets)]
+        m.d.comb += [self.ready.eq(~held[1]), self.offsets.eq(offsets)]
         with m.If(self.start):
             m.d.sync += [
                 self.parity.eq(~self.parity),

@@ -20,7 +20,7 @@ class Slots(wiring.Component):
 
     ``instruction`` is the one that the nest is at; it stays until the next one is taken, which waits for ``settled`` and for the
     end of the nest. It then waits for ``ready`` and answers with ``start``, one cycle. Throughput: one slot a cycle, and 1 cycle
-    lost between instructions. Latency: 4 cycles from ``i`` to ``o``.
+    lost between instructions. Latency: 3 cycles from ``i`` to ``o``.
 
         i ─► instruction ─► nest, walks, coordinates ─► checks ─► queue of 2 ─► o
 

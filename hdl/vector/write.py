@@ -28,7 +28,7 @@ class Write(wiring.Component):
 
     ``order`` announces a result: only while ``credit`` is given, which bounds the results on their way to DEPTH. Data then come
     at any time, int8 and int32 each in order, and are never refused. ``finish``: the last result of an instruction
-    is written in this cycle. Latency from data to port 1 cycle; one result a cycle while no port refuses.
+    is written in this cycle. ``busy``: results are on their way. Latency from data to port 1 cycle; one result a cycle while no port refuses.
 
         order ─► queue ──┬─► result              address, mask: one bit a lane group
         narrow ─► queue ─┤
@@ -49,6 +49,7 @@ class Write(wiring.Component):
                 "wide_valid": In(1),
                 "wide": In(wide),
                 "finish": Out(1),
+                "busy": Out(1),
             }
         )
 
@@ -68,6 +69,7 @@ class Write(wiring.Component):
             wide.i.payload.eq(self.wide),
             order.o.ready.eq(written),
             self.finish.eq(written & head.last),
+            self.busy.eq(order.o.valid),
         ]
         self.drive(m, self.result, narrow, order, ~head.wide)
         self.drive(m, self.accumulator_result, wide, order, head.wide)
