@@ -26,6 +26,8 @@ from amaranth.hdl import Value
 from amaranth.lib import wiring
 from cocotb_tools.runner import get_runner
 
+from hdl.rtlil import drop_zero_contents, share_modules
+
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "verif"
 SIMULATORS = ("verilator", "icarus")
@@ -154,7 +156,7 @@ def _ports(component: wiring.Component):
 
 
 def _verilog(design: str, folder: Path) -> str:
-    (folder / "top.il").write_text(design)
+    (folder / "top.il").write_text(share_modules(drop_zero_contents(design)))
     passes = "read_rtlil top.il\nproc -nomux -norom\nmemory_collect\nwrite_verilog -sv -norename -noattr converted.v\n"
     (folder / "convert.ys").write_text(passes)
     code = "from pyosys import libyosys; libyosys.run_pass('tee -q script convert.ys', libyosys.Design())"
