@@ -6,7 +6,7 @@ from .builder import Builder, Region
 from .contraction import Contraction
 from .regions import load_bytes, move_outputs
 from .slots import Slots
-from .tiling import OVERHEAD, Tiling
+from .tiling import Tiling
 from .window import INSIDE, Block
 
 
@@ -25,26 +25,24 @@ class Drain:
         self.parameters = Slots(0, tiling.tiles, max(1, self.config.parameter_rows // tiling.tiles))
         self.table_loaded = False
 
-    def pieces(self, block: Block, tiles: int, sum_cycles: int) -> list[tuple[int, int]]:
-        """(start, count) of the parts in which the last ``tiles`` leave soonest, if each takes its share of ``sum_cycles``.
+    def halves(self, block: Block, tiles: int, tile_cycles: float) -> list[tuple[int, int]]:
+        """(start, count) of one or two parts of the last job's ``tiles``, so that the last of them leaves soonest.
 
-        Sum, requantization and store are a pipeline of three stages.
+        The first part leaves while the second is summed, at ``tile_cycles`` a tile, in the other bank: of the bank that is
+        summed into, nobody can read. Each part is requantized, then stored.
         """
-        words = -(-tiles // self.tiles_a_word)
+        row_bytes = self.operation.result.word_bytes / self.tiles_a_word
+        vector = 0 if self.requantization.is_plain else block.positions * self.config.lane_groups
+        store = block.positions * row_bytes / self.config.bus_bytes
 
-        def cycles(count):
-            rows = -(-words // count) * self.tiles_a_word * block.positions
-            bytes_moved = rows * self.operation.result.word_bytes // self.tiles_a_word
-            stages = (
-                sum_cycles / count,
-                rows * self.config.lane_groups + OVERHEAD,
-                bytes_moved / self.config.bus_bytes + OVERHEAD,
-            )
-            return sum(stages) + (count - 1) * max(stages)
+        def end(first):
+            second = tiles - first
+            requantized = max(first * (tile_cycles + vector), tiles * tile_cycles) + second * vector
+            stored = first * (tile_cycles + vector + store)
+            return max(requantized, stored) + second * store
 
-        count = min(range(1, words + 1), key=cycles)
-        size = -(-words // count) * self.tiles_a_word
-        return [(start, min(size, tiles - start)) for start in range(0, tiles, size)]
+        first = min(range(0, tiles, self.tiles_a_word), key=end)
+        return [(0, first), (first, tiles - first)] if first else [(0, tiles)]
 
     def emit(self, block: Block, first_tile: int, tiles: tuple[int, int], bank: int, index: int) -> None:
         """``tiles`` (start, count) of job ``index``, whose tiles begin at ``first_tile`` and whose sums begin at ``bank``."""

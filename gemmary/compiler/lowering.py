@@ -53,6 +53,7 @@ class Lowering:
         self.weights = Slots(0, tiling.weight_slot, tiling.weight_slots)
         first_free = tiling.activation_slot * tiling.activation_slots
         self.drain = Drain(builder, operation, tiling, first_free)
+        self.part = max(1, tiling.words / RAMP)
 
     def jobs(self) -> list[Job]:
         blocks = list(self.operation.window.blocks(self.tiling.split))
@@ -73,34 +74,43 @@ class Lowering:
 
     def emit(self, job: Job, index: int, last: bool) -> None:
         """Job number ``index``. The first one starts, and the last one leaves, in parts: little work is left alone then."""
-        chunks, bank = self.chunks(), index % 2 * self.config.accumulator_rows
+        chunks = self.chunks()
+        banks = [parity % 2 * self.config.accumulator_rows for parity in (index, index + 1)]
+        halves = [(0, job.tiles)]
+        if last:
+            halves = self.drain.halves(job.block, job.tiles, self._cycles(job, chunks[-1]) / job.tiles)
         for i, chunk in enumerate(chunks):
             activation, here = self.activations.get((job.block, chunk.word))
             weight, there = self.weights.get((job.tile, chunk))
-            places = activation, weight, bank
-            for start, count in self._ramp(chunk.words) if index == i == 0 else [(0, chunk.words)]:
+            for start, count in self._parts(job, chunk, index):
                 words, first = (start, count), start == i == 0
                 if not here:
                     self._load_activations(job, chunk, words, activation)
                 if not there:
                     self._load_weights(job, chunk, words, weight)
                 complete = i == len(chunks) - 1 and start + count == chunk.words
-                for tiles in self._pieces(job, chunk, count) if last and complete else [(0, job.tiles)]:
-                    self._matmuls(job, chunk, words, tiles, places, first)
+                for tiles, bank in zip(halves, banks):
+                    self._matmuls(job, chunk, words, tiles, (activation, weight, bank), first)
                     if complete:
                         self.drain.emit(job.block, job.tile, tiles, bank, index)
 
-    def _pieces(self, job: Job, chunk: Chunk, words: int) -> list[tuple[int, int]]:
-        cycles = max(job.block.positions, self.config.rows) * words * chunk.taps * job.tiles
-        return self.drain.pieces(job.block, job.tiles, cycles)
+    def _cycles(self, job: Job, chunk: Chunk) -> int:
+        """Cycles of the tensor engine."""
+        return max(job.block.positions, self.config.rows) * chunk.words * chunk.taps * job.tiles
 
-    def _ramp(self, words: int) -> Iterator[tuple[int, int]]:
-        start, count = 0, max(1, words // RAMP)
-        while start < words:
-            rest = words - start
-            count = rest if rest < 2 * count else count
+    def _parts(self, job: Job, chunk: Chunk, index: int) -> Iterator[tuple[int, int]]:
+        """(start, count) of the words taken at a time: in the first job each part is loaded while the one before is summed."""
+        if index:
+            yield 0, chunk.words
+            return
+        tiles = job.tiles * chunk.taps * self.operation.weights.tile_bytes
+        loaded = chunk.words * (job.block.in_positions * self.config.rows + tiles)
+        growth = 0.75 * self._cycles(job, chunk) * self.config.bus_bytes / loaded
+        start = 0
+        while start < chunk.words:
+            count = min(int(self.part), chunk.words - start)
             yield start, count
-            start, count = start + count, 2 * count
+            start, self.part = start + count, max(self.part, self.part * growth)
 
     def _load_activations(self, job: Job, chunk: Chunk, words: tuple[int, int], slot: int) -> None:
         start, count = words
