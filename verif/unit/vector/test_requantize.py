@@ -96,22 +96,34 @@ async def every_shift(dut):
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
 async def ties(dut):
-    """Exact ties go to the even integer; one unit beside them to the nearer one."""
+    """Exact ties go to the even integer."""
     rng, lanes = bench.rng(), CONFIGS[bench.case()].lanes
-    groups, exact = [], 0
-    for offset in (0, 0, 0, 0, 1, -1, 0, 0):
-        # A residual of mantissa 1 and no shift of its own adds a unit of the product.
-        plain = settings(
-            rng, residual=int(offset != 0), residual_mantissa=1, residual_zero_point=0, zero_point=0, low=-128, high=127
-        )
-        for _ in range(40):
-            drawn = tie(rng, lanes)
-            exact += int(is_tie(drawn).sum())
-            kind = plain | {"residual_shift": int(drawn["shift"][0]), "zero_point": int(rng.integers(-3, 4))}
-            if lanes > 1 and offset:
-                drawn = {name: np.full(lanes, values[0]) for name, values in drawn.items()}
-            groups.append((kind, [element(rng, lanes, residual=np.full(lanes, offset), **drawn)]))
-    assert exact > 300 * lanes
+    drawn = [tie(rng, lanes) for _ in range(250)]
+    assert sum(is_tie(values).sum() for values in drawn) > 200 * lanes
+    plain = {"residual": 0, "low": -128, "high": 127}
+    await check(dut, rng, [(settings(rng, **plain), [element(rng, lanes, **values)]) for values in drawn])
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def near_ties(dut):
+    """A residual of plus or minus any power of two below one half decides to which side a tie goes."""
+    rng, lanes = bench.rng(), CONFIGS[bench.case()].lanes
+    groups = []
+    for _ in range(250):
+        drawn = {name: np.full(lanes, values[0]) for name, values in tie(rng, lanes).items()}
+        shift = int(drawn["shift"][0])
+        power = int(rng.integers(max(1, shift - 1)))
+        d = min(power, shift, 31)
+        if power - d > 23:
+            continue
+        kind = {
+            "residual": 1,
+            "residual_mantissa": 1 << power - d,
+            "residual_shift": shift - d,
+            "residual_zero_point": 0,
+        }
+        kind = settings(rng, **kind, zero_point=int(rng.integers(-3, 4)), low=-128, high=127)
+        groups.append((kind, [element(rng, lanes, residual=rng.choice([-1, 1], lanes), **drawn)]))
     await check(dut, rng, groups)
 
 
