@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..config import Config
-from ..isa import DType, Instruction, Opcode, Space, walk_fields
+from ..isa import INSTRUCTION_BYTES, DType, Instruction, Opcode, Space, walk_fields
 from .builder import Builder, Region
 from .contraction import Contraction
 from .drain import Drain
 from .regions import load_inputs
 from .runs import make_runs
 from .slots import Slots
-from .tiling import RAMP, Tiling, choose_tiling
+from .tiling import OVERHEAD, RAMP, Tiling, choose_tiling
 from .transfer import Loop, transfer_fields
 from .window import Block
 
@@ -53,7 +53,7 @@ class Lowering:
         self.weights = Slots(0, tiling.weight_slot, tiling.weight_slots)
         first_free = tiling.activation_slot * tiling.activation_slots
         self.drain = Drain(builder, operation, tiling, first_free)
-        self.part = max(1, tiling.words / RAMP)
+        self.part: float | None = None
 
     def jobs(self) -> list[Job]:
         blocks = list(self.operation.window.blocks(self.tiling.split))
@@ -78,7 +78,8 @@ class Lowering:
         banks = [parity % 2 * self.config.accumulator_rows for parity in (index, index + 1)]
         halves = [(0, job.tiles)]
         if last:
-            halves = self.drain.halves(job.block, job.tiles, self._cycles(job, chunks[-1]) / job.tiles)
+            summed, _, _ = self._rates(job, chunks[-1])
+            halves = self.drain.halves(job.block, job.tiles, summed * chunks[-1].words / job.tiles)
         for i, chunk in enumerate(chunks):
             activation, here = self.activations.get((job.block, chunk.word))
             weight, there = self.weights.get((job.tile, chunk))
@@ -94,23 +95,27 @@ class Lowering:
                     if complete:
                         self.drain.emit(job.block, job.tile, tiles, bank, index)
 
-    def _cycles(self, job: Job, chunk: Chunk) -> int:
-        """Cycles of the tensor engine."""
-        return max(job.block.positions, self.config.rows) * chunk.words * chunk.taps * job.tiles
-
     def _parts(self, job: Job, chunk: Chunk, index: int) -> Iterator[tuple[int, int]]:
         """(start, count) of the words taken at a time: in the first job each part is loaded while the one before is summed."""
         if index:
             yield 0, chunk.words
             return
-        tiles = job.tiles * chunk.taps * self.operation.weights.tile_bytes
-        loaded = chunk.words * (job.block.in_positions * self.config.rows + tiles)
-        growth = 0.75 * self._cycles(job, chunk) * self.config.bus_bytes / loaded
+        summed, loaded, overhead = self._rates(job, chunk)
+        if self.part is None:
+            faster = summed > 1.2 * loaded
+            least = overhead / (summed - loaded) if faster else self.tiling.words / 4
+            self.part = max(1, self.tiling.words / RAMP, least)
         start = 0
         while start < chunk.words:
-            count = min(int(self.part), chunk.words - start)
+            count = min(round(self.part), chunk.words - start)
             yield start, count
-            start, self.part = start + count, max(self.part, self.part * growth)
+            start, self.part = start + count, max(self.part, (0.9 * self.part * summed - overhead) / loaded)
+
+    def _rates(self, job: Job, chunk: Chunk) -> tuple[float, float, int]:
+        """Cycles to sum and to load one word of a chunk, and those that the instructions of one part take on the bus."""
+        summed = max(job.block.positions, self.config.rows) * chunk.taps * job.tiles
+        loaded = job.block.in_positions * self.config.rows + job.tiles * chunk.taps * self.operation.weights.tile_bytes
+        return summed, loaded / self.config.bus_bytes, 3 * INSTRUCTION_BYTES // self.config.bus_bytes + OVERHEAD
 
     def _load_activations(self, job: Job, chunk: Chunk, words: tuple[int, int], slot: int) -> None:
         start, count = words

@@ -80,6 +80,7 @@ def estimate(timing: Timing, program: Iterable[Instruction]) -> Estimate:
         engine = instruction.engine
         queue = started[engine]
         depth = timing.config.queue_depth
+        free[Engine.LOAD] += fetch  # both read over one bus
         dispatch = max(dispatch + fetch, queue[-depth] if len(queue) >= depth else 0)
         start = max(dispatch, free[engine])
         for s in _bits(instruction.wait):
