@@ -10,6 +10,9 @@ from ..isa import ENGINE, Engine, Instruction, Opcode, Space
 
 ENGINES = len(Engine)
 
+HOST = {Engine.LOAD, Engine.STORE}
+"""The engines that the host stands in for where there is no DMA."""
+
 
 @dataclass(frozen=True)
 class Region:
@@ -38,7 +41,8 @@ class Builder:
 
     Engines run in parallel, each in order. The builder remembers for every word of every on-chip memory which instruction of
     each engine touched it last, so an instruction waits for exactly those that it must: readers for the last writer,
-    writers for the last writer and reader. Whoever emits instructions chooses addresses and order, and never names a
+    writers for the last writer and reader. Without DMA the host moves the data, through a port that busy engines leave it no
+    time at: it then waits until they are idle, and they for it. Whoever emits instructions chooses addresses and order, and never names a
     semaphore.
     """
 
@@ -65,6 +69,9 @@ class Builder:
         for region in writes:
             np.maximum(after, self._last(self._written, region), out=after)
             np.maximum(after, self._last(self._read, region), out=after)
+        if not self.config.dma:
+            others = HOST if engine not in HOST else set(Engine) - HOST
+            after[list(others)] = [self._counts[e] for e in others]
         self._counts[engine] += 1
         self._note(self._read, engine, reads)
         self._note(self._written, engine, writes)

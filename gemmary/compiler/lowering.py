@@ -97,7 +97,7 @@ class Lowering:
 
     def _parts(self, job: Job, chunk: Chunk, index: int) -> Iterator[tuple[int, int]]:
         """(start, count) of the words taken at a time: in the first job each part is loaded while the one before is summed."""
-        if index:
+        if index or not self.config.dma:
             yield 0, chunk.words
             return
         summed, loaded, overhead = self._rates(job, chunk)
