@@ -1,0 +1,229 @@
+"""The tensor engine, instruction by instruction, against verif/golden/tensor.py."""
+
+import cocotb
+import pytest
+
+from gemmary.isa import Cause, Instruction, Opcode, Space, walk_fields
+from gemmary.registers import State
+from hdl.array.engine import TensorEngine
+from hdl.interfaces import ACCUMULATE_DISTANCE
+from verif import bench
+from verif.agents.engine import EngineDriver
+from verif.agents.instructions import Arena, Sampler
+from verif.agents.memory import MemoryServer, Port
+from verif.agents.pace import always
+from verif.configs import TINY, TINY_NARROW_BUS, TINY_WIDE
+from verif.golden import tensor as golden
+from verif.golden.memories import Memories
+from verif.golden.vector import AddressError
+
+CONFIGS = {config.name: config for config in (TINY, TINY_WIDE, TINY_NARROW_BUS)}
+
+
+@pytest.mark.parametrize("case", CONFIGS)
+def test_tensor_engine(simulate, case):
+    simulate(TensorEngine(CONFIGS[case]), case)
+
+
+class Accumulations:
+    """Watches the accumulate port: ``seen`` lists (row, sums, overwrite), ``cycles`` when they came.
+
+    Fails the test when a row comes again sooner than ACCUMULATE_DISTANCE cycles later.
+    """
+
+    def __init__(self, dut, component, edge):
+        self.dut, self.edge = dut, edge
+        self.layout = component.accumulate.data.shape()
+        self.seen: list[tuple[int, list[int], bool]] = []
+        self.cycles: list[int] = []
+        self.cycle = 0
+        self.task = cocotb.start_soon(self._run())
+
+    async def _run(self):
+        valid, row, overwrite, data = (
+            getattr(self.dut, f"accumulate__{part}") for part in ("valid", "row", "overwrite", "data")
+        )
+        last: dict[int, int] = {}
+        while True:
+            await self.edge
+            self.cycle += 1
+            if valid.value == 1:
+                at = int(row.value)
+                assert self.cycle - last.get(at, -100) >= ACCUMULATE_DISTANCE, f"row {at} again too soon"
+                last[at] = self.cycle
+                self.seen.append((at, bench.unpack(self.layout, data.value), bool(overwrite.value)))
+                self.cycles.append(self.cycle)
+
+
+class Setup:
+    """An engine after its reset, with memories of random content behind it."""
+
+    def __init__(self, dut, steady=False):
+        self.dut, self.config, self.rng, self.steady = dut, CONFIGS[bench.case()], bench.rng(), steady
+        self.component = TensorEngine(self.config)
+        self.memories = Memories(self.config, self.rng)
+        for space in (Space.ACTIVATION, Space.WEIGHT):
+            content, size = self.memories.bytes[space], len(self.memories.bytes[space])
+            for value in (0x80, 0x7F):
+                first = int(self.rng.integers(size))
+                content[first : min(size, first + size // 6)] = bytes([value]) * (min(size, first + size // 6) - first)
+        arena = Arena({space: (0, len(content)) for space, content in self.memories.bytes.items()})
+        self.sampler = Sampler(self.config, arena, 4096, self.rng)
+        self.expected: list[tuple[int, list[int], bool]] = []
+
+    async def start(self):
+        self.edge = await bench.start(self.dut, self.component)
+        pace, content = (always() if self.steady else None), self.memories.bytes
+        self.ports = [
+            Port(self.dut, "activation", content[Space.ACTIVATION], self.rng, pace=pace),
+            Port(self.dut, "weight", content[Space.WEIGHT], self.rng, pace=pace),
+        ]
+        self.server = MemoryServer(self.edge, self.rng, *self.ports)
+        self.engine = EngineDriver(self.dut, Opcode.MATMUL, self.edge, self.rng, pace)
+        self.accumulations = Accumulations(self.dut, self.component, self.edge)
+        return self
+
+    def instruction(self, **fields) -> Instruction:
+        """A random one that is legal, ``fields`` replaced."""
+        drawn = self.sampler.sample(Opcode.MATMUL) | fields
+        return Instruction(Opcode.MATMUL, signal=int(self.rng.integers(1 << 16)), **drawn)
+
+    def send(self, instruction) -> int:
+        """The number of its rows."""
+        self.engine.send(instruction)
+        rows = list(golden.accumulations(instruction, self.memories))
+        self.expected += rows
+        return len(rows)
+
+    def compare(self):
+        for number, (got, want) in enumerate(zip(self.accumulations.seen, self.expected)):
+            assert got == want, number
+        assert len(self.accumulations.seen) == len(self.expected)
+
+
+@cocotb.test(timeout_time=3, timeout_unit="ms")
+async def one_at_a_time(dut):
+    """An instruction is done when its last row can be read, and no sooner."""
+    setup = await Setup(dut).start()
+    for _ in range(8):
+        setup.send(setup.instruction())
+        await setup.engine.finish(30000)
+        setup.compare()
+        assert setup.engine.cycle - setup.accumulations.cycles[-1] in (ACCUMULATE_DISTANCE, ACCUMULATE_DISTANCE + 1)
+
+
+@cocotb.test(timeout_time=3, timeout_unit="ms")
+async def back_to_back(dut):
+    """Many at once, with memories that refuse now and then."""
+    setup, rows = await Setup(dut).start(), 0
+    while rows < 800:
+        rows += setup.send(setup.instruction())
+    await setup.engine.finish(100 * rows)
+    setup.compare()
+    states = setup.engine.states
+    assert all(states[state] for state in (State.BUSY, State.STALL_MEMORY, State.STALL_WEIGHTS)), states
+
+
+def simple(setup, counts, accumulator: dict[str, int], **fields) -> Instruction:
+    """One whose operands are all in bounds."""
+    counts = dict.fromkeys(("n", "k", "ky", "kx", "y", "x"), 1) | counts
+    bounds = {"y_start": 0, "y_stride": 0, "y_dilation": 0, "y_limit": 1}
+    bounds |= {name.replace("y", "x", 1): value for name, value in bounds.items()}
+    walks = walk_fields(Opcode.MATMUL, "activation", 0, counts, y=3, x=1)
+    walks |= walk_fields(Opcode.MATMUL, "weight", 0, counts, k=setup.config.rows, kx=1)
+    walks |= walk_fields(Opcode.MATMUL, "accumulator", 0, counts, **accumulator)
+    return setup.instruction(**{f"count_{loop}": count for loop, count in counts.items()}, **bounds, **walks, **fields)
+
+
+@cocotb.test(timeout_time=3, timeout_unit="ms")
+async def no_bubbles(dut):
+    """Tiles of ``rows`` rows follow each other without a gap, also across instructions."""
+    setup = await Setup(dut, steady=True).start()
+    size = setup.config.rows
+    for _ in range(4):
+        setup.send(simple(setup, {"k": 3, "kx": 2, "x": size}, {"x": 1}))
+    await setup.engine.finish(24 * size + 200)
+    setup.compare()
+    cycles = setup.accumulations.cycles
+    hazard = max(1, -(-ACCUMULATE_DISTANCE // size))
+    assert hazard == 1
+    assert cycles[-1] - cycles[0] == len(cycles) - 1 == 24 * size - 1, cycles
+
+
+@cocotb.test(timeout_time=3, timeout_unit="ms")
+async def hazards(dut):
+    """Every row is for the same accumulator row, or for one of two or three in turn."""
+    setup = await Setup(dut, steady=True).start()
+    for rows in (1, 2, 3):
+        setup.send(simple(setup, {"k": 2, "y": 8, "x": rows}, {"x": 1}))
+    await setup.engine.finish(2000)
+    setup.compare()
+    assert setup.engine.states[State.STALL_HAZARD]
+
+
+BAD = {"activation": {"y_limit": 65535, "x_limit": 65535, "y_start": 0, "x_start": 0}, "weight": {}, "accumulator": {}}
+
+
+@cocotb.test(timeout_time=3, timeout_unit="ms")
+@cocotb.parametrize(walk=list(BAD))
+async def address_error(dut, walk):
+    """An address outside its memory, somewhere in the nest: rows before it are complete, none follows."""
+    for _ in range(3):
+        setup = await Setup(dut).start()
+        depths = {"activation": len(setup.memories.activation_words), "accumulator": len(setup.memories.accumulator)}
+        depth = depths.get(walk, len(setup.memories.weights) - setup.config.rows + 1)
+        setup.send(setup.instruction())
+        before = list(setup.expected)
+        while True:
+            # From inside the memory to beyond its end.
+            start = max(0, depth - 1 - int(setup.rng.integers(12)))
+            bad = setup.instruction(**BAD[walk], **{f"{walk}_address": start})
+            setup.expected = list(before)
+            try:
+                for row in golden.accumulations(bad, setup.memories):
+                    setup.expected.append(row)
+            except AddressError:
+                break
+        for port in setup.ports:
+            port.halted = True
+        setup.engine.send(bad)
+        setup.engine.send(setup.instruction())
+        assert await setup.engine.fail(40000) == (Cause.ADDRESS, 96)
+        for _ in range(setup.component.latency + 20):
+            await setup.edge
+        setup.compare()
+        stop(setup)
+
+
+def stop(setup):
+    for task in (setup.server.task, setup.engine.task, setup.engine.source.task, setup.accumulations.task):
+        task.cancel()
+
+
+@cocotb.test(timeout_time=3, timeout_unit="ms")
+async def halts(dut):
+    """While halt is high nothing is issued or requested; what was issued is completed; a reset brings the engine back."""
+    for _ in range(3):
+        setup = await Setup(dut).start()
+        for _ in range(3):
+            setup.send(setup.instruction())
+        for _ in range(int(setup.rng.integers(5, 150))):
+            await setup.edge
+        dut.engine__halt.value = 1
+        for port in setup.ports:
+            port.halted = True
+        for _ in range(setup.component.latency + 20):
+            await setup.edge
+            assert dut.engine__quiet.value == 1
+            assert dut.activation__valid.value == dut.weight__valid.value == 0
+        seen = setup.accumulations.seen
+        assert seen == setup.expected[: len(seen)]
+        count = len(seen)
+        for _ in range(50):
+            await setup.edge
+        assert len(seen) == count
+        stop(setup)
+    setup = await Setup(dut).start()
+    setup.send(setup.instruction())
+    await setup.engine.finish(40000)
+    setup.compare()
