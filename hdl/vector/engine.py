@@ -24,7 +24,7 @@ OPERAND = Fetch.LATENCY
 REDUCED = OPERAND + Reduce.LATENCY
 CLIPPED = REDUCED + Requantize.LATENCY
 LATENCY = CLIPPED + Table.LATENCY + 1
-"""Cycles from the issue of an int8 result to its write, if no port refuses."""
+"""Cycles from the issue of an int8 result to its write, if no port refuses (and one more with one lane)."""
 WIDE_LATENCY = REDUCED + Requantize.WIDE_LATENCY + 1
 """The same for an int32 result."""
 
@@ -49,7 +49,7 @@ class VectorEngine(wiring.Component):
     Throughput: a row takes lane_groups = columns / lanes cycles for each element of its window; 1 cycle is lost between
     instructions that have at least LATENCY lane groups, shorter ones take about that long. At most two instructions are on
     their way, complete in order, and an instruction sees what the one before it wrote: it waits where its reads may meet
-    writes that are still on their way. Nothing behind the issue stalls; the issue waits while DEPTH results are on their way.
+    writes that are still on their way. Nothing behind the issue stalls; the issue waits while ``write.depth`` results are on their way.
 
     Ports as in ``read_ports`` and ``write_ports``; ``table`` takes granules of the two tables, table 0 first. Residual and table
     are ignored for int32 results. An address outside its memory (of an operand that is used) is Error ADDRESS, and nothing

@@ -7,11 +7,19 @@ from amaranth.lib.wiring import In, Out
 from gemmary.config import Config
 
 from ..interfaces import WritePort
-from ..stream.queue import Queue
+from ..stream.queue import LUT_RAM_DEPTH, Queue
 from .layouts import order_layout
 
 DEPTH = 16
 """Results on their way: those of the 14 cycles from the issue to the write, and what a refused write holds up."""
+
+BLOCK_RAM_DEPTH = 2 * LUT_RAM_DEPTH
+"""The same with one lane: that is for chips without LUT RAM, so the queues go into block RAM."""
+
+
+def depth(config: Config) -> int:
+    """How many results may be on their way."""
+    return DEPTH if config.lanes > 1 else BLOCK_RAM_DEPTH
 
 
 def write_ports(config: Config) -> dict[str, WritePort]:
@@ -26,9 +34,10 @@ def write_ports(config: Config) -> dict[str, WritePort]:
 class Write(wiring.Component):
     """Writes results in the order in which they were announced.
 
-    ``order`` announces a result: only while ``credit`` is given, which bounds the results on their way to DEPTH. Data then come
-    at any time, int8 and int32 each in order, and are never refused. ``finish``: the last result of an instruction
-    is written in this cycle. ``busy``: results are on their way. Latency from data to port 1 cycle; one result a cycle while no port refuses.
+    ``order`` (with ``ordered``) announces a result: only while ``credit`` is given, which bounds the results on their way to
+    ``depth``. Data then come at any time, int8 and int32 each in order, and are never refused. ``finish``: the last result
+    of an instruction is written in this cycle. ``busy``: results are on their way. Latency from data to port 1 cycle (2 with
+    one lane); one result a cycle while no port refuses.
 
         order ─► queue ──┬─► result              address, mask: one bit a lane group
         narrow ─► queue ─┤
@@ -55,9 +64,9 @@ class Write(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.order = order = Queue(order_layout(self.config), DEPTH)
-        m.submodules.narrow = narrow = Queue(self.narrow.shape(), DEPTH)
-        m.submodules.wide = wide = Queue(self.wide.shape(), DEPTH)
+        m.submodules.order = order = Queue(order_layout(self.config), depth(self.config))
+        m.submodules.narrow = narrow = Queue(self.narrow.shape(), depth(self.config))
+        m.submodules.wide = wide = Queue(self.wide.shape(), depth(self.config))
         head, written = order.o.payload, Signal()
         m.d.comb += [
             self.credit.eq(order.i.ready),
