@@ -1,4 +1,4 @@
-"""Drives an engine through its EngineSignature, member ``engine`` of a component."""
+"""Drives an engine through its EngineSignature."""
 
 import cocotb
 import numpy as np
@@ -12,16 +12,17 @@ from .streams import Source
 
 
 class EngineDriver:
-    """Sends instructions, at random moments, and records what the engine reports.
+    """Sends instructions, at random moments, to member ``name`` of a component, and records what the engine reports.
 
     ``done`` and ``errors`` list what came in order: (signal, offset) and (cause, offset). ``states`` counts cycles by state.
     Fails the test when something comes that no instruction sent can explain.
     """
 
-    def __init__(self, dut, opcode: Opcode, edge, rng: np.random.Generator, pace=None):
+    def __init__(self, dut, opcode: Opcode, edge, rng: np.random.Generator, pace=None, name="engine"):
         self.layout = instruction_layout(opcode)
-        self.dut, self.edge = dut, edge
-        self.source = Source(dut, "engine__i", self.layout, edge, rng, pace=pace)
+        self.edge = edge
+        self.handles = [getattr(dut, f"{name}__{part}") for part in ("state", "done", "error")]
+        self.source = Source(dut, f"{name}__i", self.layout, edge, rng, pace=pace)
         self.sent: list[tuple[Instruction, int]] = []
         self.done: list[tuple[int, int]] = []
         self.errors: list[tuple[int, int]] = []
@@ -54,7 +55,7 @@ class EngineDriver:
         raise AssertionError(f"no error after {cycles} cycles")
 
     async def _watch(self):
-        state, done_handle, error_handle = self.dut.engine__state, self.dut.engine__done, self.dut.engine__error
+        state, done_handle, error_handle = self.handles
         while True:
             await self.edge
             self.cycle += 1
