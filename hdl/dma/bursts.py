@@ -2,12 +2,10 @@
 
 from amaranth import Cat, Const, Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib.wiring import In, Out
 
 from gemmary import isa
 from gemmary.config import Config
-
-from ..stream.queue import Queue
 
 MAX_BEATS = 32
 """A burst stays inside one aligned block of this many beats, and so inside 4 KiB. With 16 outstanding bursts 512 cycles of
@@ -21,10 +19,7 @@ class BurstSplitter(wiring.Component):
     shape. ``o``: ``address`` and ``beats`` of a burst, ``last`` with the last one of the run, and the run's ``bus`` and
     ``tag``. Without ``bus`` the run needs no burst: it leaves as that many bursts of one beat.
 
-    One burst a cycle, also when each run is one burst. Latency 2 cycles. Addresses are modulo 2**address_bits. Both ends are
-    register slices: ``o`` and ``i.ready`` do not depend on the other end.
-
-        i ─► run (block, beat, left) ─► length ─► queue of two ─► o
+    One burst a cycle, also when each run is one burst. Latency 1 cycle. Addresses are modulo 2**address_bits.
     """
 
     def __init__(self, config: Config, tag):
@@ -46,18 +41,17 @@ class BurstSplitter(wiring.Component):
         bus_bits = (self.config.bus_bytes - 1).bit_length()
         beat_bits = (self.block_beats - 1).bit_length()
         i = self.i.payload
-        m.submodules.queue = queue = Queue(self.o.payload.shape(), 2)
-        connect(m, queue.o, flipped(self.o))
-        valid, bus, last = Signal(), Signal(), Signal()
-        block = Signal(self.config.address_bits - bus_bits - beat_bits)
-        beat = Signal(beat_bits)  # where in the block; without bus always the last one
-        left = Signal.like(i.beats)
-        tag = Signal.like(i.tag)
+        valid = Signal()
+        bus, last = Signal(reset_less=True), Signal(reset_less=True)
+        block = Signal(self.config.address_bits - bus_bits - beat_bits, reset_less=True)
+        beat = Signal(beat_bits, reset_less=True)  # where in the block; without bus always the last one
+        left = Signal.like(i.beats, reset_less=True)
+        tag = Signal(i.tag.shape(), reset_less=True)
 
         # A run ends in this block if beat + left <= block_beats; if not, what is beyond is left. `last` is known in advance.
         first_beat = i.address[bus_bits : bus_bits + beat_bits] | (~i.bus).replicate(beat_bits)
         end, first_end = Signal(len(left) + 1), Signal(len(left) + 1)
-        burst = queue.i.payload
+        burst = self.o.payload
         m.d.comb += [
             end.eq(left + beat),
             first_end.eq(i.beats + first_beat),
@@ -66,8 +60,8 @@ class BurstSplitter(wiring.Component):
             burst.last.eq(last),
             burst.bus.eq(bus),
             burst.tag.eq(tag),
-            queue.i.valid.eq(valid),
-            self.i.ready.eq(~valid | (queue.i.ready & last)),
+            self.o.valid.eq(valid),
+            self.i.ready.eq(~valid | (self.o.ready & last)),
         ]
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += [
@@ -79,7 +73,7 @@ class BurstSplitter(wiring.Component):
                 bus.eq(i.bus),
                 tag.eq(i.tag),
             ]
-        with m.Elif(valid & queue.i.ready):
+        with m.Elif(valid & self.o.ready):
             m.d.sync += [
                 valid.eq(~last),
                 block.eq(block + 1),

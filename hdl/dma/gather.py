@@ -89,6 +89,8 @@ class Gather(wiring.Component):
         current, previous = (Signal(shape, name=name, reset_less=True) for name in ("current", "previous"))
         have_current, have_previous, complete = Signal(), Signal(), Signal()
         emit, advance, absorbed = Signal(), Signal(), Signal()
+        o = Signal(self.o.payload.shape(), reset_less=True)  # but for the data, which is apart to simulate faster
+        filled = Signal(8 * self.config.bus_bytes, reset_less=True)
         free = ~self.o.valid | self.o.ready
         m.d.comb += [
             absorbed.eq(current.final & current.extra),
@@ -96,6 +98,8 @@ class Gather(wiring.Component):
             advance.eq(have_current & (~have_previous | emit)),
             self.i.ready.eq(~have_current | advance),
             self.empty.eq(~(have_current | have_previous | self.o.valid)),
+            self.o.payload.eq(o),
+            self.o.payload.data.eq(filled),
         ]
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += [current.eq(self.i.payload), have_current.eq(1)]
@@ -114,14 +118,13 @@ class Gather(wiring.Component):
 
         with m.If(emit):
             m.d.sync += self.o.valid.eq(~self.clear)
-            self._granule(m, current, previous, complete, absorbed)
+            self._granule(m, o, filled, current, previous, complete, absorbed)
         with m.Elif(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         return m
 
-    def _granule(self, m, current, previous, complete, absorbed):
-        """``o`` becomes the granule that begins in ``previous``."""
-        o = self.o.payload
+    def _granule(self, m, o, filled, current, previous, complete, absorbed):
+        """``o`` and ``filled`` become the granule that begins in ``previous``."""
         size = self.config.bus_bytes
         last = Signal()
         seam = [Signal(WORD, name=f"seam_{i}") for i in range(size // 4)]
@@ -137,9 +140,9 @@ class Gather(wiring.Component):
             for word, kept in zip(keep, byte_mask(m, previous.kept, size, "kept")):
                 m.d.comb += word.eq(kept)
         merged = Signal(8 * size)
-        m.d.comb += merged.eq(choose_bytes(seam, current.data, previous.data))
+        m.d.comb += choose_bytes(merged, seam, current.data, previous.data)
         m.d.sync += [
-            o.data.eq(choose_bytes(keep, merged, previous.fill.replicate(size))),
+            *choose_bytes(filled, keep, merged, previous.fill.replicate(size)),
             o.end.eq(previous.end & last),
             o.bus_error.eq(previous.bus_error | (current.bus_error & ~complete)),
         ]

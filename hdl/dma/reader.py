@@ -22,10 +22,11 @@ class GranuleReader(wiring.Component):
 
     ``i``: ``granules`` (at least 1) consecutive ones from ``address`` in ``space``. One granule a cycle, also when each run
     is one granule. Requests only what ``o`` has room for, since data on ``onchip`` may not be stalled. With ``stop`` no
-    new request is offered. Latency from ``i`` to ``o``: 4 cycles.
+    new request is offered. Latency from ``i`` to ``o``: 5 cycles. ``i`` and ``o`` are queues: nothing is combinational from
+    them to ``onchip``.
 
-        i ─► address ─► onchip ┄ 2 cycles ┄► queue ─► o
-                ▲ credits ◄────────────────────────┘
+        i ─► queue ─► address ─► onchip ┄ 2 cycles ┄► queue ─► o
+                         ▲ credits ◄───────────────────────┘
     """
 
     def __init__(self, config: Config):
@@ -46,7 +47,9 @@ class GranuleReader(wiring.Component):
         onchip = self.onchip
         m.submodules.buffer = buffer = Queue(unsigned(8 * self.config.bus_bytes), BUFFER)
         connect(m, buffer.o, flipped(self.o))
-        run = Signal(self.i.payload.shape())
+        m.submodules.runs = runs = Queue(self.i.payload.shape(), 2)
+        connect(m, flipped(self.i), runs.i)
+        run = Signal(self.i.payload.shape(), reset_less=True)
         valid, last = Signal(), Signal()
         credits = Signal(range(BUFFER + 1), init=BUFFER)
 
@@ -56,10 +59,10 @@ class GranuleReader(wiring.Component):
             onchip.valid.eq(offered(m, valid & (credits != 0), ~self.stop, onchip.ready, "asked")),
             onchip.space.eq(run.space),
             onchip.address.eq(run.address),
-            self.i.ready.eq(~valid | (asked & last)),
+            runs.o.ready.eq(~valid | (asked & last)),
         ]
-        with m.If(self.i.valid & self.i.ready):
-            m.d.sync += [valid.eq(1), run.eq(self.i.payload)]
+        with m.If(runs.o.valid & runs.o.ready):
+            m.d.sync += [valid.eq(1), run.eq(runs.o.payload)]
         with m.Elif(asked):
             m.d.sync += [valid.eq(~last), run.address.eq(run.address + 1), run.granules.eq(run.granules - 1)]
 

@@ -40,7 +40,7 @@ def byte_mask(m, count, size: int, name: str):
     return words
 
 
-def choose_bytes(mask, one, other):
-    """``one`` where ``mask`` (a list of words, or what ``byte_mask`` gives) is set, ``other`` elsewhere."""
+def choose_bytes(target, mask, one, other):
+    """Assignments of ``target``: ``one`` where ``mask`` (words, as ``byte_mask`` gives them) is set, ``other`` elsewhere."""
     parts = [slice(WORD * i, WORD * i + WORD) for i in range(len(mask))]
-    return Cat((one[part] & word) | (other[part] & ~word) for part, word in zip(parts, mask))
+    return [target[part].eq((one[part] & word) | (other[part] & ~word)) for part, word in zip(parts, mask)]

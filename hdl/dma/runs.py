@@ -55,13 +55,14 @@ class RunGenerator(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        instruction, loops = self.instruction, self.format.loops
+        loops = self.format.loops
+        instruction = Signal(self.instruction.shape(), reset_less=True)
         taken, running = Signal(), Signal()
         m.submodules.nest = nest = LoopNest(loops)
         m.submodules.external = external = Walk(loops, loops, self.config.address_bits, 32)
         m.submodules.onchip = onchip = Walk(loops, loops)
 
-        m.d.comb += self.i.ready.eq(~taken & ~running)
+        m.d.comb += [self.instruction.eq(instruction), self.i.ready.eq(~taken & ~running)]
         m.d.sync += taken.eq(self.i.valid & self.i.ready)
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += instruction.eq(self.i.payload)
@@ -98,8 +99,8 @@ class RunGenerator(wiring.Component):
         all 2**16 addresses has no outside."""
         bus_bytes = self.config.bus_bytes
         depth = Signal(ONCHIP_BITS + 1)
-        highest = Signal(ONCHIP_BITS)
-        never = Signal()
+        highest = Signal(ONCHIP_BITS, reset_less=True)
+        never = Signal(reset_less=True)
         m.d.comb += self.granules.eq((self.instruction.length + (bus_bytes - 1)) >> (bus_bytes - 1).bit_length())
         with m.Switch(self.instruction.space):
             for space in map(isa.Space, self.format["space"].allowed):

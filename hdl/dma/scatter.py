@@ -2,7 +2,7 @@
 
 from amaranth import Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In
 
 from gemmary.config import Config
 
@@ -23,7 +23,7 @@ class Scatter(wiring.Component):
 
     A beat takes the end of one granule and the begin of the next; the last of a run needs no granule if ``extra``. One beat
     a cycle; a run of n beats takes n cycles for every alignment. Latency 2 cycles from a granule to its beat. With
-    ``stop`` beats need no granules, and have no strobes. ``empty``: no beat is held.
+    ``stop`` beats need no granules, and have no strobes.
 
         i ─► rotate ─► current ─┬──────► choose ─► o (register)
                                 └► previous ─┘
@@ -37,14 +37,18 @@ class Scatter(wiring.Component):
                 "i": In(stream.Signature(unsigned(8 * config.bus_bytes))),
                 "o": BurstWriteSignature(config).members["data"],
                 "stop": In(1),
-                "empty": Out(1),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
         size = self.config.bus_bytes
-        burst, o = self.burst.payload, self.o.payload
+        burst = self.burst.payload
+        merged, strobes, burst_end = (
+            Signal(8 * size, reset_less=True),
+            Signal(size, reset_less=True),
+            Signal(reset_less=True),
+        )
         position = Signal(self.beats)
         fresh = Signal(init=1)  # the next beat is the first of its run
         burst_last, run_last, consumes, fire = Signal(), Signal(), Signal(), Signal()
@@ -57,14 +61,16 @@ class Scatter(wiring.Component):
             fire.eq(self.burst.valid & free & (self.i.valid | ~consumes | self.stop)),
             self.i.ready.eq(self.burst.valid & free & consumes),
             self.burst.ready.eq(fire & burst_last),
-            self.empty.eq(~valid & ~self.o.valid),
+            self.o.payload.data.eq(merged),
+            self.o.payload.strobe.eq(strobes),
+            self.o.payload.last.eq(burst_end),
         ]
         with m.If(fire):
             m.d.sync += [position.eq(Mux(burst_last, 0, position + 1)), fresh.eq(run_last)]
 
         current, previous = (Signal(8 * size, name=name, reset_less=True) for name in ("current", "previous"))
-        shift, strobe = Signal(range(size), reset_less=True), Signal(size)
-        last = Signal()
+        shift, strobe = Signal(range(size), reset_less=True), Signal(size, reset_less=True)
+        last = Signal(reset_less=True)
         amount = Signal.like(burst.shift)
         m.d.comb += amount.eq(-burst.shift)
         rotated = rotate_bytes(m, self.i.payload, amount, "rotated")
@@ -84,9 +90,9 @@ class Scatter(wiring.Component):
         with m.If(valid & free):
             m.d.sync += [
                 previous.eq(current),
-                o.data.eq(choose_bytes(byte_mask(m, shift, size, "seam"), previous, current)),
-                o.strobe.eq(strobe),
-                o.last.eq(last),
+                *choose_bytes(merged, byte_mask(m, shift, size, "seam"), previous, current),
+                strobes.eq(strobe),
+                burst_end.eq(last),
                 self.o.valid.eq(1),
             ]
         with m.Elif(self.o.ready):
