@@ -1,7 +1,6 @@
 """The semaphores against a list of counts: every count, grant and overflow in every cycle."""
 
 import cocotb
-import pytest
 
 from gemmary.config import SEMAPHORE_MAX, SEMAPHORES
 from hdl.control.semaphores import Semaphores
