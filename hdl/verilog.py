@@ -1,11 +1,13 @@
 """The accelerator as one Verilog file, the same bytes every time."""
 
 import dataclasses
+import gc
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,20 +22,26 @@ from gemmary.errors import GemmaryError, InputError
 from .rtlil import drop_initial_values, drop_zero_contents, share_modules
 from .top import Top
 
-_PASSES = "read_rtlil design.il\nproc -nomux -norom\nmemory_collect\nwrite_verilog -norename design.v\n"
+# Multiplexers, not `always @*`: a block that only assigns constants would never run in a simulator.
+_PASSES = "read_rtlil design.il\nproc -norom\nmemory_collect\nwrite_verilog -norename design.v\n"
 _PYOSYS = "from pyosys import libyosys; libyosys.run_pass('tee -q script convert.ys', libyosys.Design())"
 _OLDEST_YOSYS = (0, 40)
 
 
 def to_verilog(
-    config: Config, top: wiring.Component | None = None, name: str = "gemmary", initial_values: bool = True
+    config: Config,
+    top: wiring.Component | None = None,
+    *,
+    name: str = "gemmary",
+    initial_values: bool = True,
 ) -> str:
-    """The Verilog of ``Top(config)``, or of ``top`` in its place; the top module is called ``name``. Without
-    ``initial_values`` registers are unknown until reset.
+    """The Verilog of ``Top(config)``, or of ``top`` in its place; the top module is called ``name``. Without ``initial_values``
+    registers are unknown until reset.
 
     Equal configs and versions of the tools give equal text. InputError if there is no Yosys.
     """
-    design = rtlil.convert(Top(config) if top is None else top, name=name, emit_src=False)
+    with _no_garbage_collection():
+        design = rtlil.convert(Top(config) if top is None else top, name=name, emit_src=False)
     design = share_modules(drop_zero_contents(design if initial_values else drop_initial_values(design)))
     yosys, command = find_yosys()
     with tempfile.TemporaryDirectory() as folder:
@@ -43,10 +51,7 @@ def to_verilog(
         if run.returncode:
             raise GemmaryError(f"{yosys} failed to write Verilog: {(run.stderr or run.stdout).strip()[-2000:]}")
         verilog = Path(folder, "design.v").read_text()
-    verilog = re.sub(r"\A/\*.*?\*/\n+", "", verilog)
-    # The register that makes Yosys' constant `always @*` blocks run once; its name counts lines of Yosys' source.
-    verilog = re.sub(r"\\\$auto\$verilog_backend\S+", "run_once", verilog)
-    return _header(config, yosys) + verilog
+    return _header(config, yosys) + re.sub(r"\A/\*.*?\*/\n+", "", verilog)
 
 
 def find_yosys() -> tuple[str, list[str]]:
@@ -74,3 +79,15 @@ def _header(config: Config, yosys: str) -> str:
         f"Written by Amaranth {metadata.version('amaranth')} and {yosys}.",
     ]
     return "".join(f"// {line}\n" for line in lines) + "\n"
+
+
+@contextmanager
+def _no_garbage_collection():
+    """Elaboration makes millions of objects that stay; looking through them again and again takes a third of its time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

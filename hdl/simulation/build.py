@@ -39,6 +39,7 @@ VERILATOR_FLAGS = [
     "--top-module",
     "gemmary",
     "-O3",
+    "-fno-merge-cond-motion",  # takes most of the time on a large design and makes nothing faster
     "--x-assign",
     "fast",
     "--no-assert",
@@ -60,6 +61,9 @@ class Variant:
 
     waves: str | None = None
     random_initial: bool = False
+
+    def verilog(self, config: Config, top: wiring.Component | None = None) -> str:
+        return to_verilog(config, top, initial_values=not self.random_initial)
 
 
 PLAIN = Variant()
@@ -83,7 +87,7 @@ def build_model(config: Config, variant: Variant = PLAIN, top: wiring.Component 
         require_header(compiler, "lz4.h", "liblz4-dev")
         require_header(compiler, "zlib.h", "zlib1g-dev")
     tools = [metadata.version("amaranth"), find_yosys()[0], verilator.version, compiler_version, platform.machine()]
-    verilog = None if top is None else to_verilog(config, top, initial_values=not variant.random_initial)
+    verilog = None if top is None else variant.verilog(config, top)
     recipe = [
         dataclasses.asdict(config),
         dataclasses.asdict(variant),
@@ -131,7 +135,7 @@ class _Build:
             result.mkdir()
             with ThreadPoolExecutor(os.cpu_count()) as pool:
                 runtime = [pool.submit(self._runtime_object, name) for name in self._runtime_sources()]
-                text = verilog or to_verilog(self.config, initial_values=not self.variant.random_initial)
+                text = verilog or self.variant.verilog(self.config)
                 (result / "gemmary.v").write_text(text)
                 self._verilate(result / "gemmary.v", work)
                 model = [pool.submit(self._compile, *job) for job in self._jobs(work)]
