@@ -26,12 +26,13 @@ SETTINGS = {
 class RequantizeLane(wiring.Component):
     """One lane of Requantize. ``fresh[k]`` and ``narrow[k]``: stage k holds new parameters, an element on its way to int8.
 
-    stage 0      1          2            3         4        5         6          7          8
-          i ─► total ──► products ──► product ──► sum ─► coarse ─► rounded ─► shifted ─► clipped
-          residual ─► difference ─► product ─► aligned ─┘  (÷ 2**8c) (÷ 2**f)  (+ zero point)
+        stage 0      1          2            3         4        5          6          7         8
+              i ─► total ──► products ──► product ──► sum ─► coarse ─► halves ─► moved ─► clipped
+              residual ─► difference ─► product ─► aligned ─┘  (÷ 2**8c) (÷ 2**f)  (rounded, + zero point)
 
     A shift s is 8c + f with 1 <= f <= 8 (or c = f = 0). The coarse shift keeps 18 bits, saturated: beyond them the result is
-    clipped whatever follows. The bits cut off are kept as one, ``sticky``, until rounding.
+    clipped whatever follows. The fine shift leaves one more bit, the half; whether anything below was cut off is kept as one bit
+    (``sticky``, ``rest``), so that ties are known. No signal is wider than the 64 bits of the exact sum.
     """
 
     def __init__(self):
