@@ -23,7 +23,6 @@ from gemmary.compiler import Layer, Program, compile_network
 from gemmary.config import PRESETS, preset
 from gemmary.errors import GemmaryError, InputError
 from gemmary.models.digits import Digits, load_digits
-from gemmary.performance.model import Timing, estimate
 from gemmary.runtime.device import device_names, open_device
 from gemmary.runtime.execute import Result, execute
 from verif.golden import network as golden
@@ -112,7 +111,7 @@ def simulate(options: argparse.Namespace) -> dict:
 
 def run(name: str, program: Program, images: np.ndarray, progress: Progress, task) -> tuple[Result, float]:
     """The result on the device called ``name``, and how many cycles it simulates in a second (0 if it has no clock)."""
-    expected = {layer.name: sum(expected_cycles(program, layer)) for layer in program.layers}
+    expected = {layer.name: sum(run.expected_cycles for run in layer.runs) for layer in program.layers}
     done = 0
 
     def show(cycles: int) -> None:
@@ -138,12 +137,6 @@ def run(name: str, program: Program, images: np.ndarray, progress: Progress, tas
         return result, getattr(device, "cycles_per_second", 0)
     finally:
         device.close()
-
-
-def expected_cycles(program: Program, layer: Layer) -> list[int]:
-    """An estimate for each run of the layer."""
-    timing = Timing(program.config)
-    return [estimate(timing, instructions).cycles for instructions in layer.runs]
 
 
 def differences(program: Program, result: Result, expected: dict[str, np.ndarray]) -> dict[str, int]:

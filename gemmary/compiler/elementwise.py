@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from ..config import TABLE_ENTRIES, Config
-from ..isa import MAX_COUNT, DType, Instruction, Opcode, Space, walk_fields
+from ..isa import MAX_COUNT, DType, Opcode, Space, walk_fields
 from .builder import Builder, Region
 from .regions import load_bytes
 from .requantization import Requantization
-from .runs import make_runs
+from .runs import Run, make_runs
 from .slots import Slots
 from .tensor import Tensor
 from .tiling import MAX_SLOTS, halvings, stream_cycles
@@ -29,7 +29,7 @@ class Elementwise:
     table: int | None = None
 
 
-def lower_elementwise(config: Config, operation: Elementwise) -> tuple[tuple[Instruction, ...], ...]:
+def lower_elementwise(config: Config, operation: Elementwise) -> tuple[Run, ...]:
     """The runs of the layer."""
     builder = Builder(config)
     lowering = _Lowering(builder, operation)

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..config import Config
-from ..isa import INSTRUCTION_BYTES, DType, Instruction, Opcode, Space, walk_fields
+from ..isa import INSTRUCTION_BYTES, DType, Opcode, Space, walk_fields
 from .builder import Builder, Region
 from .contraction import Contraction
 from .drain import Drain
 from .regions import load_inputs
-from .runs import make_runs
+from .runs import Run, make_runs
 from .slots import Slots
 from .tiling import OVERHEAD, RAMP, Tiling, choose_tiling
 from .transfer import Loop, transfer_fields
@@ -207,7 +207,7 @@ class Lowering:
         self.builder.emit(Opcode.MATMUL, fields | {"accumulate": int(not first)}, reads, writes)
 
 
-def lower_contraction(config: Config, operation: Contraction) -> tuple[tuple[Instruction, ...], ...]:
+def lower_contraction(config: Config, operation: Contraction) -> tuple[Run, ...]:
     """The runs of the layer. InputError if the memories are too small."""
     builder = Builder(config)
     lowering = Lowering(builder, operation, choose_tiling(config, operation))

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..config import Config
 from ..errors import InputError
-from ..isa import Instruction, Reduction
+from ..isa import Reduction
 from ..models.network import Add, AveragePool, Conv2D, Dense, MaxPool, Network
 from .contraction import Contraction
 from .elementwise import Elementwise, lower_elementwise
@@ -14,11 +14,10 @@ from .pooling import Pooling, lower_pooling
 from .program import Layer, Program
 from .requantization import Requantization, ResidualOperand
 from .row_packed import compile_packed
+from .runs import Run
 from .tensor import Tensor
 from .weights import folded_bias
 from .window import Window
-
-Runs = tuple[tuple[Instruction, ...], ...]
 
 
 def compile_network(config: Config, network: Network, batch: int) -> Program:
@@ -72,7 +71,7 @@ class _LayerCompiler:
         *size, _ = self.network.shapes[self.layer.input]
         return Window(self.batch, *(size or (1, 1)), **shape)
 
-    def _convolution(self) -> tuple[int, Runs]:
+    def _convolution(self) -> tuple[int, tuple[Run, ...]]:
         layer = self.layer
         window = self._window(kernel=layer.weight.shape[:2], stride=layer.stride, padding=layer.padding)
         users = [name for other in self.network.layers for name in _reads(other)]
@@ -83,14 +82,14 @@ class _LayerCompiler:
                 return window.positions * layer.weight.size, runs
         return self._contraction(window, layer.weight)
 
-    def _dense(self) -> tuple[int, Runs]:
+    def _dense(self) -> tuple[int, tuple[Run, ...]]:
         """A convolution whose kernel is the whole image."""
         *size, channels = self.network.shapes[self.layer.input]
         size = tuple(size) or (1, 1)
         weight = self.layer.weight.reshape(*size, channels, -1)
         return self._contraction(self._window(kernel=size), weight)
 
-    def _contraction(self, window: Window, weight: np.ndarray) -> tuple[int, Runs]:
+    def _contraction(self, window: Window, weight: np.ndarray) -> tuple[int, tuple[Run, ...]]:
         layer, layout, channels = self.layer, self.layout, weight.shape[-1]
         requantization = self._requantization(folded_bias(weight, layer.bias, self.zero_in))
         weights = layout.weights(f"{layer.name}.weight", weight.shape, weight)
@@ -125,20 +124,20 @@ class _LayerCompiler:
             ),
         )
 
-    def _pool(self, reduction: Reduction, constant: int, requantization: Requantization) -> tuple[int, Runs]:
+    def _pool(self, reduction: Reduction, constant: int, requantization: Requantization) -> tuple[int, tuple[Run, ...]]:
         layer = self.layer
         window = self._window(kernel=layer.window, stride=layer.stride, padding=layer.padding).folded()
         pooling = Pooling(self._tensor(self.layer.input), self.result, window, reduction, constant, requantization)
         return 0, lower_pooling(self.config, pooling)
 
-    def _max_pool(self) -> tuple[int, Runs]:
+    def _max_pool(self) -> tuple[int, tuple[Run, ...]]:
         return self._pool(Reduction.MAX, -128, Requantization())
 
-    def _average_pool(self) -> tuple[int, Runs]:
+    def _average_pool(self) -> tuple[int, tuple[Run, ...]]:
         kh, kw = self.layer.window
         return self._pool(Reduction.SUM, self.zero_in, self._requantization(-kh * kw * self.zero_in))
 
-    def _add(self) -> tuple[int, Runs]:
+    def _add(self) -> tuple[int, tuple[Run, ...]]:
         requantization = self._requantization(-self.zero_in)
         return 0, lower_elementwise(
             self.config, Elementwise(self._tensor(self.layer.input), self.result, requantization)

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from ..config import Config
 from ..errors import InputError
-from ..isa import MAX_COUNT, DType, Instruction, Opcode, Reduction, Space, walk_fields
+from ..isa import MAX_COUNT, DType, Opcode, Reduction, Space, walk_fields
 from .builder import Builder, Region
 from .regions import load_inputs, move_outputs
 from .requantization import Requantization
-from .runs import make_runs
+from .runs import Run, make_runs
 from .slots import Slots
 from .tensor import Tensor
 from .tiling import MAX_SLOTS, halvings, stream_cycles
@@ -40,7 +40,7 @@ class _Tiling:
     slots: int
 
 
-def lower_pooling(config: Config, operation: Pooling) -> tuple[tuple[Instruction, ...], ...]:
+def lower_pooling(config: Config, operation: Pooling) -> tuple[Run, ...]:
     """The runs of the layer. InputError if the activation scratchpad is too small."""
     builder = Builder(config)
     lowering = _Lowering(builder, operation, _choose(config, operation))

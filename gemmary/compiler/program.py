@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from ..config import Config
-from ..isa import Instruction, encode_program
 from .row_packing import PaddedImages
+from .runs import Run
 from .tensor import Tensor
 from .weights import WeightTensor
 
@@ -14,19 +14,14 @@ from .weights import WeightTensor
 class Layer:
     """One layer: its ``runs`` are programs to run one after the other (one, unless it is longer than a program may be).
 
-    Each run leaves every semaphore at 0. ``output`` names the tensor that the layer writes, ``macs`` counts the products of
+    Each leaves every semaphore at 0. ``output`` names the tensor that the layer writes, ``macs`` counts the products of
     its definition (padded channels not among them).
     """
 
     name: str
     output: str
     macs: int
-    runs: tuple[tuple[Instruction, ...], ...]
-
-    @cached_property
-    def codes(self) -> tuple[bytes, ...]:
-        """Each run, encoded."""
-        return tuple(encode_program(run) for run in self.runs)
+    runs: tuple[Run, ...]
 
 
 @dataclass(frozen=True)
@@ -53,8 +48,8 @@ class Program:
 
     @cached_property
     def memory_bytes(self) -> int:
-        return self.code_address + max(len(code) for layer in self.layers for code in layer.codes)
+        return self.code_address + max(len(run.code) for layer in self.layers for run in layer.runs)
 
     def encode(self) -> bytes:
         """All runs of all layers, one behind the other, as ``gemmary disassemble`` reads them."""
-        return b"".join(code for layer in self.layers for code in layer.codes)
+        return b"".join(run.code for layer in self.layers for run in layer.runs)

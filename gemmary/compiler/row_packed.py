@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..config import TABLE_ENTRIES, Config
-from ..isa import MAX_COUNT, DType, Instruction, Opcode, Space, walk_fields
+from ..isa import MAX_COUNT, DType, Opcode, Space, walk_fields
 from .builder import Builder, Region
 from .layout import Layout
 from .regions import load_bytes, move_outputs
 from .requantization import Requantization
 from .row_packing import PaddedImages, RowPacking
-from .runs import make_runs
+from .runs import Run, make_runs
 from .slots import Slots
 from .tensor import Tensor
 from .tiling import LATENCY, MAX_SLOTS, OVERHEAD, halvings
@@ -97,7 +97,7 @@ def compile_packed(
     requantization: Requantization,
     result: Tensor,
     outside: int,
-) -> tuple[tuple[Instruction, ...], ...] | None:
+) -> tuple[Run, ...] | None:
     """Places input ``source`` of the program and the weights ``[kh, kw, cin, cout]``, and returns the layer's runs.
 
     ``outside`` is what padding reads. None, and nothing is placed, where packing gains nothing or does not fit.
@@ -114,9 +114,7 @@ def compile_packed(
     return lower_packed(config, PackedConvolution(images, tiles, result, requantization, *addresses, outside), plan)
 
 
-def lower_packed(
-    config: Config, operation: PackedConvolution, tiling: PackedTiling
-) -> tuple[tuple[Instruction, ...], ...]:
+def lower_packed(config: Config, operation: PackedConvolution, tiling: PackedTiling) -> tuple[Run, ...]:
     """The runs of the layer."""
     builder = Builder(config)
     lowering = _Lowering(builder, operation, tiling)

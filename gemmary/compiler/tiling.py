@@ -16,12 +16,19 @@ OVERHEAD = 16
 """Cycles to allow for each instruction beside its work."""
 
 
+HANDOVER = 80
+"""Cycles from the last row into the array to the start of the vector engine, and from its last row to the tensor engine's."""
+
 RAMP = 16
 """The first chunk comes in parts: the first part is so small a fraction of it, and each next one twice as long."""
 
 
 MAX_SLOTS = 16
 """Slots of an operand, at most: loads run ahead by so many, and a semaphore can count them all."""
+
+
+RESULT_SLOTS = 4
+"""Slots for results, if there is room: enough to cover the latency of memory."""
 
 
 @dataclass(frozen=True)
@@ -134,14 +141,15 @@ def _fit(config, operation, blocks: Blocks, tiles, words, taps, outer) -> Tiling
     activation_slot = words * blocks.in_positions
     weight_slot = words * tiles * taps[0] * taps[1] * config.rows
     weight_slots = config.weight_words // weight_slot
-    for slots in (2, 1):
+    parts, chunks = -(-operation.weights.tiles[1] // tiles), -(-operation.source.words // words)
+    wanted = min(blocks.count * chunks, MAX_SLOTS)
+    for slots, least in ((RESULT_SLOTS, min(wanted, RESULT_SLOTS)), (2, 2), (1, 1)):
         free = config.activation_words - slots * result_slot * (1 + residual)
-        activation_slots = free // activation_slot
-        if activation_slots >= slots:
+        activation_slots = min(free // activation_slot, wanted)
+        if activation_slots >= least:
             break
     if min(activation_slots, weight_slots) < 1:
         return None
-    parts, chunks = -(-operation.weights.tiles[1] // tiles), -(-operation.source.words // words)
     return Tiling(
         split=blocks.split,
         tiles=tiles,
@@ -150,7 +158,7 @@ def _fit(config, operation, blocks: Blocks, tiles, words, taps, outer) -> Tiling
         tap_columns=taps[1],
         positions_outer=outer,
         activation_slot=activation_slot,
-        activation_slots=min(activation_slots, blocks.count * chunks, MAX_SLOTS),
+        activation_slots=activation_slots,
         weight_slot=weight_slot,
         weight_slots=min(weight_slots, parts * chunks * _tap_chunks(operation, taps), MAX_SLOTS),
         result_slot=result_slot,
@@ -198,4 +206,7 @@ def _cost(config: Config, operation: Contraction, blocks: Blocks, tiling: Tiling
     first = max(1, tiling.words // RAMP)
     begin = first * (blocks.in_positions * config.rows + tiling.tiles * window.taps * weights.tile_bytes)
     end = blocks.positions * (config.lane_groups + config.rows / config.bus_bytes) * -(-tiling.tiles // 8)
-    return max(tensor, load, vector, store) + begin / config.bus_bytes + end, loaded
+    # Two banks and the slots for results bound how many jobs are under way.
+    summed = (tensor + vector + jobs * HANDOVER) / 2
+    stored = (vector + store + jobs * LATENCY) / tiling.result_slots
+    return max(tensor, load, vector, store, summed, stored) + begin / config.bus_bytes + end, loaded

@@ -80,7 +80,7 @@ def execute(
         device.write(address, data)
     layers = []
     for layer in program.layers:
-        reports = tuple(device.run(code, program.code_address) for code in layer.codes)
+        reports = tuple(device.run(run.code, program.code_address) for run in layer.runs)
         cycles = sum(report.cycles for report in reports)
         layers.append(LayerResult(layer.name, layer.macs, cycles, reports, program.config.macs_per_cycle))
         progress(layer)

@@ -16,8 +16,8 @@ def execute_interleaved(program: Program, inputs: dict[str, np.ndarray], rng: np
     for address, data in (*program.constants, *packed):
         device.write(address, data)
     for layer in program.layers:
-        for code in layer.codes:
-            _run(device.machine, deque(decode_program(code)), program.config.queue_depth, rng)
+        for run in layer.runs:
+            _run(device.machine, deque(decode_program(run.code)), program.config.queue_depth, rng)
             assert not any(device.machine.semaphores), "a semaphore is left signalled"
     results = {name: t for name, t in program.tensors.items() if name not in program.inputs}
     return {name: t.unpack(device.read(t.address, t.size)) for name, t in results.items()}
