@@ -1,8 +1,5 @@
 """The counting semaphores through which the engines meet."""
 
-from functools import reduce
-from operator import or_
-
 from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -46,29 +43,24 @@ class Semaphores(wiring.Component):
             signals.append(signal)
         signals.append(self.host_signal)
 
-        over, moved = Signal(SEMAPHORES), Signal(SEMAPHORES)
-        m.d.comb += moved.eq(reduce(or_, signals, taken | self.host_take))
-        with m.If(moved.any()):  # rarely: it keeps the adders out of simulation
-            for i in range(SEMAPHORES):
-                self._count(m, i, taken[i], [signal[i] for signal in signals], over[i])
+        over = Signal(SEMAPHORES)
+        for i, count in enumerate(self.counts):
+            raised, lowered, total = (
+                Signal(3, name=f"raised_{i}"),
+                Signal(2, name=f"lowered_{i}"),
+                Signal(8, name=f"total_{i}"),
+            )
+            available = count != taken[i]
+            m.d.comb += [
+                raised.eq(sum(signal[i] for signal in signals)),
+                lowered.eq(taken[i] + (self.host_take[i] & available)),
+                total.eq(count + raised - lowered),
+                over[i].eq(total > SEMAPHORE_MAX),
+            ]
+            with m.If((raised != 0) | (lowered != 0)):
+                m.d.sync += [count.eq(Mux(over[i], SEMAPHORE_MAX, total)), self.zero[i].eq(total == 0)]
         m.d.comb += self.overflow.eq(Cat((signal & over).any() for signal in signals))
         return m
-
-    def _count(self, m, i, taken, signals, over):
-        count = self.counts[i]
-        raised, lowered, total = (
-            Signal(3, name=f"raised_{i}"),
-            Signal(2, name=f"lowered_{i}"),
-            Signal(8, name=f"total_{i}"),
-        )
-        available = count != taken
-        m.d.comb += [
-            raised.eq(sum(signals)),
-            lowered.eq(taken + (self.host_take[i] & available)),
-            total.eq(count + raised - lowered),
-            over.eq(total > SEMAPHORE_MAX),
-        ]
-        m.d.sync += [count.eq(Mux(over, SEMAPHORE_MAX, total)), self.zero[i].eq(total == 0)]
 
     def _arbitrate(self, m):
         """Grants the first claim whose semaphores are all above 0; returns its mask."""
