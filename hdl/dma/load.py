@@ -25,18 +25,19 @@ class LoadEngine(wiring.Component):
     Runs are split into bursts inside aligned blocks of MAX_BEATS beats; up to config.outstanding bursts are in flight, also
     of several runs and instructions. One request a cycle, one beat a cycle, one granule a cycle: a run whose bytes touch n
     bus words takes n cycles for every alignment, and n = 1 is no exception. A transposed block of r rows and c columns
-    takes its beats + c + 7 cycles. An instruction costs 3 cycles in which no request goes out.
+    takes its beats + c + 5 cycles. Behind the last run of an instruction 2 cycles pass without a request.
     Latency from a beat to its granule on ``onchip``: 3 cycles.
 
     Errors are precise: earlier runs are written, the failing granule and all after it are not. ADDRESS: a run's granules
     are not all in the space (nothing of the run is requested), a transposed block has more than bus_bytes rows or columns
     (likewise), or one of its columns is not in the space. BUS_READ: a beat came with an error.
 
-                  ┌► formats ──────────────────────────┐
-        engine.i ─┼► retirement ◄────────────────── finished, failed ─────────┐
-                  └► runs ─► splitter ─┬► transfers ─► sequencer ─► gather ─┬► onchip
-                                       └► bus.request     ▲ ▲               └► transposer ─┐
-                                            bus.response ─┘ └──────────────────────────────┘
+        engine.i ─┬► retirement ◄──────────────────────── finished or failed ─┐
+                  ├► formats ──────────────────────────┐                      │
+                  └► runs ─► splitter ─┬► transfers ─► sequencer ─► gather ─┬─┴► onchip
+                                       │                ▲  ▲                └──► transposer ─┐
+                                       └► bus.request   │  └─────────────────────────────────┘
+                                                        └── bus.response
     """
 
     def __init__(self, config: Config):

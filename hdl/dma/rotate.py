@@ -2,6 +2,9 @@
 
 from amaranth import Cat, Const, Mux, Signal
 
+WORD = 32
+"""Bits of the pieces in which wide masks are made."""
+
 
 def rotate_bytes(m, value, amount, name: str):
     """``value`` with byte i taken from byte i + ``amount`` (modulo its bytes, a power of two): a logarithmic shifter.
@@ -19,9 +22,6 @@ def rotate_bytes(m, value, amount, name: str):
 def below(count, width: int):
     """A mask of ``width`` bits of which the lowest ``count`` are set (thermometer code)."""
     return ~(Const(-1, width) << count)[:width]
-
-
-WORD = 32
 
 
 def byte_mask(m, count, size: int, name: str):

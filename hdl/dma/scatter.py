@@ -42,17 +42,11 @@ class Scatter(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        size = self.config.bus_bytes
         burst = self.burst.payload
-        merged, strobes, burst_end = (
-            Signal(8 * size, reset_less=True),
-            Signal(size, reset_less=True),
-            Signal(reset_less=True),
-        )
         position = Signal(self.beats)
         fresh = Signal(init=1)  # the next beat is the first of its run
         burst_last, run_last, consumes, fire = Signal(), Signal(), Signal(), Signal()
-        valid, free = Signal(), Signal()
+        valid, free = Signal(), Signal()  # of the first stage
         m.d.comb += [
             burst_last.eq(position == burst.length),
             run_last.eq(burst_last & burst.last),
@@ -61,20 +55,28 @@ class Scatter(wiring.Component):
             fire.eq(self.burst.valid & free & (self.i.valid | ~consumes | self.stop)),
             self.i.ready.eq(self.burst.valid & free & consumes),
             self.burst.ready.eq(fire & burst_last),
-            self.o.payload.data.eq(merged),
-            self.o.payload.strobe.eq(strobes),
-            self.o.payload.last.eq(burst_end),
         ]
         with m.If(fire):
             m.d.sync += [position.eq(Mux(burst_last, 0, position + 1)), fresh.eq(run_last)]
+        with m.If(free):
+            m.d.sync += valid.eq(fire)
+        with m.If(valid & free):
+            m.d.sync += self.o.valid.eq(1)
+        with m.Elif(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
+        self._data(m, fire, valid & free, fresh, burst_last, run_last)
+        return m
 
+    def _data(self, m, rotate, merge, fresh, burst_last, run_last):
+        """Registers of the two stages, which load on ``rotate`` and on ``merge``."""
+        size, burst, o = self.config.bus_bytes, self.burst.payload, self.o.payload
         current, previous = (Signal(8 * size, name=name, reset_less=True) for name in ("current", "previous"))
         shift, strobe = Signal(range(size), reset_less=True), Signal(size, reset_less=True)
         last = Signal(reset_less=True)
         amount = Signal.like(burst.shift)
         m.d.comb += amount.eq(-burst.shift)
         rotated = rotate_bytes(m, self.i.payload, amount, "rotated")
-        with m.If(fire):
+        with m.If(rotate):
             m.d.sync += [
                 current.eq(rotated),
                 shift.eq(burst.shift),
@@ -85,16 +87,12 @@ class Scatter(wiring.Component):
                 ),
                 last.eq(burst_last),
             ]
-        with m.If(free):
-            m.d.sync += valid.eq(fire)
-        with m.If(valid & free):
+        merged, strobes, ends = Signal(8 * size, reset_less=True), Signal.like(strobe), Signal.like(last)
+        m.d.comb += [o.data.eq(merged), o.strobe.eq(strobes), o.last.eq(ends)]
+        with m.If(merge):
             m.d.sync += [
                 previous.eq(current),
                 *choose_bytes(merged, byte_mask(m, shift, size, "seam"), previous, current),
                 strobes.eq(strobe),
-                burst_end.eq(last),
-                self.o.valid.eq(1),
+                ends.eq(last),
             ]
-        with m.Elif(self.o.ready):
-            m.d.sync += self.o.valid.eq(0)
-        return m

@@ -23,8 +23,8 @@ class StoreEngine(wiring.Component):
 
     Runs are split into bursts inside aligned blocks of MAX_BEATS beats; up to config.outstanding bursts await their
     response, also of several runs and instructions. One request a cycle, one granule a cycle, one beat a cycle: a run whose
-    bytes touch n bus words takes n cycles for every alignment, and n = 1 is no exception. An instruction costs 3 cycles in
-    which no granule is read. Latency from an accepted ``onchip`` request to its beat on ``bus.data``: 5 cycles.
+    bytes touch n bus words takes n cycles for every alignment, and n = 1 is no exception. Behind the last run of an
+    instruction 2 cycles pass without a request. Latency from an accepted ``onchip`` request to its beat on ``bus.data``: 5 cycles.
 
     An instruction is done one cycle after its last OKAY. ADDRESS: a run's granules are not all in the space; nothing of it
     is read or written, and earlier runs are. BUS_WRITE: a response was an error; later bursts may have been written.
