@@ -1,42 +1,18 @@
 """Emits contractions: loads, matrix products and drains, job after job."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from ..config import Config
-from ..isa import INSTRUCTION_BYTES, DType, Opcode, Space, walk_fields
+from ..isa import INSTRUCTION_BYTES, DType, Opcode, Space
 from .builder import Builder, Region
 from .contraction import Contraction
 from .drain import Drain
+from .product import Chunk, Job, Places, Product
 from .regions import load_inputs
 from .runs import Run, make_runs
 from .slots import Slots
 from .tiling import OVERHEAD, RAMP, Tiling, choose_tiling
 from .transfer import Loop, transfer_fields
-from .window import Block
-
-
-@dataclass(frozen=True)
-class Job:
-    """Outputs that share an accumulator bank: a block of positions, ``tiles`` column tiles from ``tile``."""
-
-    block: Block
-    tile: int
-    tiles: int
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """A part of the sum: ``words`` channel words from ``word``, and the taps ``ky``, ``kx`` (start, count)."""
-
-    word: int
-    words: int
-    ky: tuple[int, int]
-    kx: tuple[int, int]
-
-    @property
-    def taps(self) -> int:
-        return self.ky[1] * self.kx[1]
 
 
 class Lowering:
@@ -48,7 +24,7 @@ class Lowering:
 
     def __init__(self, builder: Builder, operation: Contraction, tiling: Tiling):
         self.builder, self.operation, self.tiling = builder, operation, tiling
-        self.config: Config = builder.config
+        self.config = builder.config
         self.activations = Slots(0, tiling.activation_slot, tiling.activation_slots)
         self.weights = Slots(0, tiling.weight_slot, tiling.weight_slots)
         first_free = tiling.activation_slot * tiling.activation_slots
@@ -91,7 +67,7 @@ class Lowering:
                     self._load_weights(job, chunk, words, weight)
                 complete = i == len(chunks) - 1 and start + count == chunk.words
                 for tiles, bank in zip(halves, banks):
-                    self._matmuls(job, chunk, words, tiles, (activation, weight, bank), first)
+                    self._matmuls(job, chunk, Places(activation, weight, bank), words, tiles, first)
                     if complete:
                         self.drain.emit(job.block, job.tile, tiles, bank, index)
 
@@ -121,14 +97,11 @@ class Lowering:
         start, count = words
         block, operation = job.block, self.operation
         address = slot + start * block.in_positions
-        writes = [self._activation_region(address, count * block.in_positions)]
+        parts = self.config.rows // self.config.columns
+        writes = [Region(Space.ACTIVATION, address * parts, (address + count * block.in_positions) * parts)]
         source = operation.source, operation.window, block, (chunk.word + start, count), address
         for fields in load_inputs(self.config, *source):
             self.builder.emit(Opcode.LOAD, fields, [], writes)
-
-    def _activation_region(self, word: int, words: int) -> Region:
-        parts = self.config.rows // self.config.columns
-        return Region(Space.ACTIVATION, word * parts, (word + words) * parts)
 
     def _load_weights(self, job: Job, chunk: Chunk, words: tuple[int, int], slot: int) -> None:
         start, count = words
@@ -148,63 +121,16 @@ class Lowering:
         for fields in transfer_fields(Opcode.LOAD, bus, *external, loops, chunk.kx[1] * tile_bytes):
             self.builder.emit(Opcode.LOAD, fields | {"dtype": DType.INT8, "space": Space.WEIGHT}, [], writes)
 
-    def _matmuls(self, job: Job, chunk: Chunk, words: tuple, tiles: tuple, places: tuple, first: bool) -> None:
+    def _matmuls(self, job: Job, chunk: Chunk, places: Places, words: tuple, tiles: tuple, first: bool) -> None:
         """One instruction for all images and one column tile, or for all tiles and one image: whichever needs fewer."""
         if tiles[1] >= job.block.images:
-            parts = [((image, 1), tiles) for image in range(job.block.images)]
+            parts = [(tiles, (image, 1)) for image in range(job.block.images)]
         else:
-            parts = [((0, job.block.images), (tiles[0] + n, 1)) for n in range(tiles[1])]
-        for images, some in parts:
-            self._matmul(job, chunk, words, some, images, places, first)
-
-    def _matmul(self, job, chunk, words, tiles, images, places, first) -> None:
-        (start, count), (tile, tile_count), (image, image_count) = words, tiles, images
-        activation, weight, bank = places
-        block, window, rows = job.block, self.operation.window, self.config.rows
-        (dy, dx), (sy, sx) = window.dilation, window.stride
-        counts = {
-            "n": max(tile_count, image_count),
-            "k": count,
-            "ky": chunk.ky[1],
-            "kx": chunk.kx[1],
-            "y": block.rows,
-            "x": block.columns,
-        }
-        y_start, x_start = block.y_start + chunk.ky[0] * dy, block.x_start + chunk.kx[0] * dx
-        line, outputs = block.in_columns, block.rows * block.columns
-        taps, over_images = chunk.taps * rows, image_count > 1
-        first_word = activation + start * block.in_positions + image * block.in_image
-        first_row = bank + tile * block.positions + image * outputs
-        fields = (
-            {f"count_{loop}": n for loop, n in counts.items()}
-            | walk_fields(
-                Opcode.MATMUL, "activation", (first_word + y_start * line + x_start) & 0xFFFF, counts,
-                n=block.in_image if over_images else 0, k=block.in_positions,
-                ky=dy * line, kx=dx, y=sy * line, x=sx,
-            )
-            | walk_fields(
-                Opcode.MATMUL, "weight", weight + (start * job.tiles + tile) * taps, counts,
-                n=0 if over_images else taps, k=job.tiles * taps, ky=chunk.kx[1] * rows, kx=rows,
-            )
-            | walk_fields(
-                Opcode.MATMUL, "accumulator", first_row, counts,
-                n=outputs if over_images else block.positions, y=block.columns, x=1,
-            )
-            | window.bounds(block, chunk.ky[0], chunk.kx[0])
-        )  # fmt: skip
-        fields |= {
-            "constant": self.operation.constant,
-            "activation_dtype": DType.INT8,
-            "weight_dtype": DType.INT8,
-            "accumulator_dtype": DType.INT32,
-        }
-        reads = [
-            self._activation_region(activation + start * block.in_positions, count * block.in_positions),
-            Region(Space.WEIGHT, weight + start * job.tiles * taps, weight + (start + count) * job.tiles * taps),
-        ]
-        last_row = first_row + (tile_count - 1) * block.positions + image_count * outputs
-        writes = [Region(Space.ACCUMULATOR, first_row, last_row)]
-        self.builder.emit(Opcode.MATMUL, fields | {"accumulate": int(not first)}, reads, writes)
+            parts = [((tiles[0] + n, 1), (0, job.block.images)) for n in range(tiles[1])]
+        for some, images in parts:
+            product = Product(job, chunk, places, words, some, images, first)
+            fields = product.fields(self.config, self.operation.window, self.operation.constant)
+            self.builder.emit(Opcode.MATMUL, fields, product.reads(self.config), product.writes())
 
 
 def lower_contraction(config: Config, operation: Contraction) -> tuple[Run, ...]:

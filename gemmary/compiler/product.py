@@ -1,0 +1,120 @@
+"""One matmul instruction of a contraction."""
+
+from dataclasses import dataclass
+
+from ..config import Config
+from ..isa import DType, Opcode, Space, walk_fields
+from .builder import Region
+from .window import Block, Window
+
+
+@dataclass(frozen=True)
+class Job:
+    """Outputs that share an accumulator bank: a block of positions, ``tiles`` column tiles from ``tile``."""
+
+    block: Block
+    tile: int
+    tiles: int
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A part of the sum: ``words`` channel words from ``word``, and the taps ``ky``, ``kx`` (start, count)."""
+
+    word: int
+    words: int
+    ky: tuple[int, int]
+    kx: tuple[int, int]
+
+    @property
+    def taps(self) -> int:
+        return self.ky[1] * self.kx[1]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a chunk lies: its activation words, its weight words, and the accumulator rows of its job."""
+
+    activation: int
+    weight: int
+    bank: int
+
+
+@dataclass(frozen=True)
+class Product:
+    """``words`` of a chunk times ``tiles`` of a job, for ``images`` of its block; all three are (start, count).
+
+    Loop n runs over tiles or over images, so one of the two has a count of 1. ``first``: the sum begins here.
+    Activations lie as ``[words, images, in_rows, in_columns]``, weights as ``[words, tiles, ky, kx]``, sums as
+    ``[tiles, images, rows, columns]``.
+    """
+
+    job: Job
+    chunk: Chunk
+    places: Places
+    words: tuple[int, int]
+    tiles: tuple[int, int]
+    images: tuple[int, int]
+    first: bool
+
+    def fields(self, config: Config, window: Window, constant: int) -> dict[str, int]:
+        block, chunk, over_images = self.job.block, self.chunk, self.images[1] > 1
+        (dy, dx), (sy, sx) = window.dilation, window.stride
+        counts = {
+            "n": max(self.tiles[1], self.images[1]),
+            "k": self.words[1],
+            "ky": chunk.ky[1],
+            "kx": chunk.kx[1],
+            "y": block.rows,
+            "x": block.columns,
+        }
+        y_start, x_start = block.y_start + chunk.ky[0] * dy, block.x_start + chunk.kx[0] * dx
+        line, tile_words = block.in_columns, chunk.taps * config.rows
+        word = self._activation + self.images[0] * block.in_image + y_start * line + x_start
+        weight = self._weight(config) + self.tiles[0] * tile_words
+        return (
+            {f"count_{loop}": n for loop, n in counts.items()}
+            | {"accumulate": int(not self.first), "constant": constant}
+            | {"activation_dtype": DType.INT8, "weight_dtype": DType.INT8, "accumulator_dtype": DType.INT32}
+            | window.bounds(block, chunk.ky[0], chunk.kx[0])
+            | walk_fields(
+                Opcode.MATMUL, "activation", word & 0xFFFF, counts,
+                n=block.in_image * over_images, k=block.in_positions, ky=dy * line, kx=dx, y=sy * line, x=sx,
+            )
+            | walk_fields(
+                Opcode.MATMUL, "weight", weight, counts,
+                n=tile_words * (not over_images), k=self.job.tiles * tile_words,
+                ky=chunk.kx[1] * config.rows, kx=config.rows,
+            )
+            | walk_fields(
+                Opcode.MATMUL, "accumulator", self._row, counts,
+                n=block.rows * block.columns if over_images else block.positions, y=block.columns, x=1,
+            )
+        )  # fmt: skip
+
+    def reads(self, config: Config) -> list[Region]:
+        rows = config.rows // config.columns  # of `columns` bytes in an activation word
+        activation, weight = self._activation, self._weight(config)
+        words = self.words[1] * self.job.block.in_positions
+        weights = self.words[1] * self.job.tiles * self.chunk.taps * config.rows
+        return [
+            Region(Space.ACTIVATION, activation * rows, (activation + words) * rows),
+            Region(Space.WEIGHT, weight, weight + weights),
+        ]
+
+    def writes(self) -> list[Region]:
+        block = self.job.block
+        rows = (self.tiles[1] - 1) * block.positions + self.images[1] * block.rows * block.columns
+        return [Region(Space.ACCUMULATOR, self._row, self._row + rows)]
+
+    @property
+    def _activation(self) -> int:
+        return self.places.activation + self.words[0] * self.job.block.in_positions
+
+    def _weight(self, config: Config) -> int:
+        return self.places.weight + self.words[0] * self.job.tiles * self.chunk.taps * config.rows
+
+    @property
+    def _row(self) -> int:
+        block = self.job.block
+        return self.places.bank + self.tiles[0] * block.positions + self.images[0] * block.rows * block.columns
