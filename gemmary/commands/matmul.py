@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
         program = compile_matmul(config, *shape, **operands)
         if options.program:
             _write(options.program, program.encode())
-        status.update(f"Opening device {options.device} …")
+        status.update(f"Opening device {options.device} (builds it, the first time) …")
         device = open_device(options.device, config, **_device_options(options, program))
         try:
             status.update("Running …")
