@@ -23,7 +23,7 @@ from .rtlil import drop_initial_values, drop_zero_contents, share_modules
 from .top import Top
 
 # Multiplexers, not `always @*`: a block that only assigns constants would never run in a simulator.
-_PASSES = "read_rtlil design.il\nproc -norom\nmemory_collect\nwrite_verilog -norename design.v\n"
+_PASSES = "read_rtlil design.il\nproc -norom\npmuxtree\nmemory_collect\nwrite_verilog design.v\n"
 _PYOSYS = "from pyosys import libyosys; libyosys.run_pass('tee -q script convert.ys', libyosys.Design())"
 _OLDEST_YOSYS = (0, 40)
 
