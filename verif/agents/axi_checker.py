@@ -6,7 +6,7 @@ Rules, by the name that a violation carries:
 |---|---|
 | RESET_VALID | no valid in a cycle of reset after the first |
 | VALID_X | valid and ready are 0 or 1 after reset |
-| PAYLOAD_X | what goes with a valid is 0s and 1s |
+| PAYLOAD_X | what goes with a valid is 0s and 1s, but for bytes of write data that are not enabled |
 | VALID_DROPPED | valid stays until ready |
 | PAYLOAD_CHANGED | and so does what goes with it |
 | BURST | type is FIXED, INCR or WRAP; FIXED has at most 16 beats; WRAP 2, 4, 8 or 16 and an aligned address |
@@ -30,6 +30,7 @@ from dataclasses import dataclass
 
 import cocotb
 from cocotb.triggers import RisingEdge
+from cocotb.types import LogicArray
 
 CHANNELS = ("aw", "w", "b", "ar", "r")
 PAYLOADS = {
@@ -156,6 +157,8 @@ class AxiChecker:
             channel.waiting = None
             return None
         payload = {part: handle.value for part, handle in channel.payload.items()}
+        if channel.name == "w" and not payload["data"].is_resolvable:
+            payload["data"] = enabled_bytes(payload["data"], payload.get("strb"))
         unknown = [part for part, value in payload.items() if not value.is_resolvable]
         if unknown:
             self._violation("PAYLOAD_X", f"{channel.name}{unknown[0]} is {payload[unknown[0]]}")
@@ -265,3 +268,9 @@ class AxiChecker:
     def _response(self, name: str, payload: dict) -> None:
         if payload["resp"] == EXOKAY:
             self._violation("RESPONSE", f"{name}resp is EXOKAY")
+
+
+def enabled_bytes(data: LogicArray, strobe: LogicArray | None) -> LogicArray:
+    """``data`` with 0 for every byte that is not enabled."""
+    bits, strobes = str(data), str(strobe) if strobe is not None else "1" * (len(data) // 8)
+    return LogicArray("".join(bits[8 * i : 8 * i + 8] if on != "0" else "0" * 8 for i, on in enumerate(strobes)))

@@ -26,6 +26,13 @@ class Memories:
             other.bytes[space][:] = content
         return other
 
+    def difference(self, other: "Memories", spaces=Space) -> str:
+        """Where two differ, in one sentence; empty if they do not."""
+        for space in spaces:
+            if bad := differing(self.bytes[space], other.bytes[space]):
+                return f"{space.name.lower()}: {bad}"
+        return ""
+
     def view(self, space: Space, dtype: str, width: int) -> np.ndarray:
         """Rows of ``width`` elements."""
         return np.frombuffer(self.bytes[space], dtype).reshape(-1, width)
@@ -56,3 +63,12 @@ class Memories:
         """(bias, mantissa, shift) of each channel of a parameter row; the two upper bits are ignored."""
         words = self.view(Space.PARAMETER, "<u4", 2 * self.config.columns)[row].reshape(-1, 2)
         return words[:, 0].astype(np.int32), words[:, 1] & 0xFFFFFF, words[:, 1] >> 24 & 63
+
+
+def differing(got: bytes, wanted: bytes) -> str:
+    """Which bytes differ, in one sentence; empty if none does."""
+    places = np.flatnonzero(np.frombuffer(got, np.uint8) != np.frombuffer(wanted, np.uint8)).tolist()
+    if not places:
+        return ""
+    first = places[0]
+    return f"{len(places)} bytes differ, {places[:8]}…: {got[first : first + 8].hex()} should be {wanted[first : first + 8].hex()}"

@@ -188,6 +188,21 @@ async def unknown_values(dut, name):
 
 
 @cocotb.test(timeout_time=1, timeout_unit="us")
+async def unknown_values_of_write_data(dut):
+    """Only an enabled byte must be known."""
+    checker = await play(dut, [aw(len=1)], collect=True)
+    dut.axi_wvalid.value = dut.axi_wready.value = 1
+    dut.axi_wdata.value = LogicArray("XXXXXXXX" + "01" * 12)
+    dut.axi_wstrb.value, dut.axi_wlast.value = 0b0101, 0
+    await checker.edge
+    dut.axi_wstrb.value, dut.axi_wlast.value = 0b1001, 1
+    assert not checker.violations
+    await checker.edge
+    await checker.edge
+    assert [found for found, _ in checker.violations][:1] == ["PAYLOAD_X"], checker.violations
+
+
+@cocotb.test(timeout_time=1, timeout_unit="us")
 async def rule_fires_in_reset(dut):
     checker = await play(dut, [], collect=True)
     dut.rst.value, dut.axi_arvalid.value = 1, 1

@@ -19,7 +19,7 @@ from verif.agents.memory import MemoryServer, Port
 from verif.agents.pace import always, paces
 from verif.configs import TINY, TINY_NARROW_BUS, TINY_WIDE
 from verif.golden import dma as golden
-from verif.golden.memories import Memories
+from verif.golden.memories import Memories, differing
 from verif.golden.vector import AddressError
 from verif.unit.dma.harness import Dma
 
@@ -100,12 +100,11 @@ class Setup:
         await self.store.finish(cycles)
 
     def compare(self):
-        for space in Space:
-            assert self.target.bytes[space] == self.wanted_target.bytes[space], (space, self.load.sent[-1:])
+        bad = self.target.difference(self.wanted_target)
+        assert not bad, f"{bad} after {self.load.sent[-1:]}"
         external = self.memory.read(0, EXTERNAL) if self.ram else self.external
-        if external != self.wanted_external:
-            bad = [i for i in range(EXTERNAL) if external[i] != self.wanted_external[i]]
-            raise AssertionError(f"external bytes {bad[:8]} of {len(bad)} after {self.store.sent[-1:]}")
+        bad = differing(external, self.wanted_external)
+        assert not bad, f"external memory: {bad} after {self.store.sent[-1:]}"
 
     async def drained(self):
         """Nothing is left on the bus some cycles later."""

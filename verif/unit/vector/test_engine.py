@@ -96,8 +96,8 @@ class Setup:
         golden.execute(instruction, self.expected)
 
     def compare(self):
-        for space in SPACES:
-            assert self.memories.bytes[space] == self.expected.bytes[space], (space, self.engine.sent[-1])
+        bad = self.memories.difference(self.expected, SPACES)
+        assert not bad, f"{bad} after {self.engine.sent[-1:]}"
 
 
 def cycles_of(config, instruction) -> int:
