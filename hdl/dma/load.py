@@ -110,19 +110,19 @@ class LoadEngine(wiring.Component):
         bits = (size - 1).bit_length()
         transpose, too_large, outside, bus = Signal(), Signal(), Signal(), Signal()
         shift, row = Signal(bits), Signal(bits)
-        beats = Signal.like(run_beats.beats)
-        failed = Signal()
+        extra, failed = Signal(), Signal()
         m.d.comb += [
             transpose.eq(instruction.transpose & ~instruction.fill_only),
             runs.hold_onchip.eq(transpose),
             too_large.eq((instruction.length > size) | (instruction.count_x > size)),
             outside.eq(Mux(transpose, too_large, run.outside)),
             shift.eq(run.external),
-            beats.eq((instruction.length + (size - 1) + shift) >> bits),
+            extra.eq((runs.tail + shift)[bits] & bus),
             run_beats.address.eq(run.external),
             bus.eq(~instruction.fill_only & ~outside),
             run_beats.bus.eq(bus),
-            run_beats.beats.eq(Mux(outside, 1, Mux(instruction.fill_only, runs.granules, beats))),
+            run_beats.beats.eq(Mux(outside, 1, runs.granules + extra)),
+            tag.extra.eq(extra),
             tag.outside.eq(outside),
             tag.onchip.eq(run.onchip),
             tag.row_last.eq(run.row_last),
@@ -131,7 +131,7 @@ class LoadEngine(wiring.Component):
             runs.o.ready.eq(splitter.i.ready & ~failed & ~self.stop),
         ]
         with m.If(bus):
-            m.d.comb += [tag.extra.eq(beats != runs.granules), tag.row.eq(row), tag.rotate.eq(shift - row)]
+            m.d.comb += [tag.row.eq(row), tag.rotate.eq(shift - row)]
         with m.If(splitter.i.valid & splitter.i.ready):
             m.d.sync += failed.eq(outside)
             with m.If(transpose):

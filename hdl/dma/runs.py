@@ -30,9 +30,8 @@ def run_layout(config: Config) -> data.StructLayout:
 class RunGenerator(wiring.Component):
     """Instructions in, their runs out, in the order of the nest.
 
-    ``instruction`` holds the fields of the instruction whose runs are offered; ``granules`` how many each run has. With
-    ``hold_onchip`` the on-chip address does not move with loop x. Both are steady from the cycle after the instruction is
-    taken until its last run is.
+    ``instruction`` holds the fields of the instruction whose runs are offered; each run has ``granules``, and of the last one
+    the bytes 0 to ``tail``. With ``hold_onchip`` the on-chip address does not move with loop x.
 
     One run a cycle; the first is offered 2 cycles after the instruction is taken, the next instruction is taken in the
     cycle after the last run. External addresses are modulo 2**address_bits, on-chip ones modulo 2**16.
@@ -49,6 +48,7 @@ class RunGenerator(wiring.Component):
                 "o": Out(stream.Signature(run_layout(config))),
                 "instruction": Out(layout),
                 "granules": Out(range(isa.MAX_LENGTH // config.bus_bytes + 1)),
+                "tail": Out(range(config.bus_bytes)),
                 "hold_onchip": In(1),
             }
         )
@@ -97,17 +97,28 @@ class RunGenerator(wiring.Component):
     def _check(self, m, taken, address):
         """A run fits when it starts no higher than ``highest`` = depth of the space − granules of a run. A space that takes
         all 2**16 addresses has no outside."""
-        bus_bytes = self.config.bus_bytes
-        depth = Signal(ONCHIP_BITS + 1)
-        highest = Signal(ONCHIP_BITS, reset_less=True)
+        bits = (self.config.bus_bytes - 1).bit_length()
+        last_byte, last_granule = Signal(range(isa.MAX_LENGTH)), Signal(range(isa.MAX_LENGTH >> bits))
+        deepest = Signal(ONCHIP_BITS)
+        highest, granule_count, tail = (Signal.like(s, reset_less=True) for s in (deepest, self.granules, self.tail))
         never = Signal(reset_less=True)
-        m.d.comb += self.granules.eq((self.instruction.length + (bus_bytes - 1)) >> (bus_bytes - 1).bit_length())
+        m.d.comb += [
+            last_byte.eq(self.instruction.length - 1),
+            last_granule.eq(last_byte >> bits),
+            self.granules.eq(granule_count),
+            self.tail.eq(tail),
+            self.o.payload.outside.eq(never | (address > highest)),
+        ]
         with m.Switch(self.instruction.space):
             for space in map(isa.Space, self.format["space"].allowed):
                 with m.Case(space):
-                    m.d.comb += depth.eq(min(granules(self.config, space), 1 << ONCHIP_BITS))
+                    m.d.comb += deepest.eq(min(granules(self.config, space), 1 << ONCHIP_BITS) - 1)
         with m.If(taken):
-            m.d.sync += [highest.eq(depth - self.granules), never.eq(depth < self.granules)]
-            with m.If(depth[ONCHIP_BITS]):
+            m.d.sync += [
+                granule_count.eq(last_granule + 1),
+                tail.eq(last_byte),
+                highest.eq(deepest - last_granule),
+                never.eq(deepest < last_granule),
+            ]
+            with m.If(deepest.all()):
                 m.d.sync += highest.eq(-1)
-        m.d.comb += self.o.payload.outside.eq(never | (address > highest))

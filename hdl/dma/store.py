@@ -90,19 +90,17 @@ class StoreEngine(wiring.Component):
         run, instruction = runs.o.payload, runs.instruction
         tag, bits = splitter.i.payload.tag, (size - 1).bit_length()
         shift = Signal(bits)
-        end = Signal.like(instruction.length + (size - 1) + shift)
-        beats = Signal.like(splitter.i.payload.beats)
+        end = Signal(bits + 1)
         failed, valid = Signal(), Signal()
         m.d.comb += [
             shift.eq(run.external),
-            end.eq(instruction.length + (size - 1) + shift),
-            beats.eq(end >> bits),
+            end.eq(runs.tail + shift),
             splitter.i.payload.address.eq(run.external),
             splitter.i.payload.bus.eq(~run.outside),
-            splitter.i.payload.beats.eq(Mux(run.outside, 1, beats)),
+            splitter.i.payload.beats.eq(Mux(run.outside, 1, runs.granules + end[bits])),
             tag.shift.eq(shift),
             tag.tail.eq(end),
-            tag.extra.eq(beats != runs.granules),
+            tag.extra.eq(end[bits]),
             tag.end.eq(run.last),
             reader.i.payload.address.eq(run.onchip),
             reader.i.payload.space.eq(instruction.space),
