@@ -23,7 +23,7 @@ from .rtlil import drop_initial_values, drop_zero_contents, share_modules
 from .top import Top
 
 # Multiplexers, not `always @*`: a block that only assigns constants would never run in a simulator.
-_PASSES = "read_rtlil design.il\nproc -norom\npmuxtree\nmemory_collect\nwrite_verilog design.v\n"
+PASSES = "read_rtlil design.il\nproc -norom\npmuxtree\nmemory_collect\nwrite_verilog design.v\n"
 _PYOSYS = "from pyosys import libyosys; libyosys.run_pass('tee -q script convert.ys', libyosys.Design())"
 _OLDEST_YOSYS = (0, 40)
 
@@ -42,16 +42,21 @@ def to_verilog(
     """
     with _no_garbage_collection():
         design = rtlil.convert(Top(config) if top is None else top, name=name, emit_src=False)
-    design = share_modules(drop_zero_contents(design if initial_values else drop_initial_values(design)))
+    return _header(config, find_yosys()[0]) + from_rtlil(design if initial_values else drop_initial_values(design))
+
+
+def from_rtlil(design: str) -> str:
+    """The Verilog of a design that Amaranth converted to RTLIL, equal modules shared. InputError if there is no Yosys."""
+    design = share_modules(drop_zero_contents(design))
     yosys, command = find_yosys()
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "design.il").write_text(design)
-        Path(folder, "convert.ys").write_text(_PASSES)
+        Path(folder, "convert.ys").write_text(PASSES)
         run = subprocess.run(command, cwd=folder, capture_output=True, text=True)
         if run.returncode:
             raise GemmaryError(f"{yosys} failed to write Verilog: {(run.stderr or run.stdout).strip()[-2000:]}")
         verilog = Path(folder, "design.v").read_text()
-    return _header(config, yosys) + re.sub(r"\A/\*.*?\*/\n+", "", verilog)
+    return re.sub(r"\A/\*.*?\*/\n+", "", verilog)
 
 
 def find_yosys() -> tuple[str, list[str]]:

@@ -26,7 +26,8 @@ from amaranth.hdl import Value
 from amaranth.lib import wiring
 from cocotb_tools.runner import get_runner
 
-from hdl.rtlil import drop_zero_contents, share_modules
+from hdl.rtlil import drop_initial_values
+from hdl.verilog import PASSES, from_rtlil
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "verif"
@@ -64,13 +65,14 @@ class Model:
 
 def build(component: wiring.Component, name: str, simulator: str, waves: bool = False) -> Model:
     """The model of ``component``, built unless an equal one exists."""
-    design = rtlil.convert(component, name=TOP, emit_src=False)
-    recipe = [design, simulator, waves, TIMESCALE, _tools(simulator), _VERILATOR_ARGS, _MAKE_FLAGS]
+    # Unknown until reset, so that a bench notices what reset leaves out.
+    design = drop_initial_values(rtlil.convert(component, name=TOP, emit_src=False))
+    recipe = [design, PASSES, simulator, waves, TIMESCALE, _tools(simulator), _VERILATOR_ARGS, _MAKE_FLAGS]
     digest = hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:12]
     folder = BUILD / "models" / f"{name}-{simulator}{'-waves' if waves else ''}-{digest}"
     with _locked(folder):
         if not (folder / "built").exists():
-            (folder / "top.v").write_text(_verilog(design, folder))
+            (folder / "top.v").write_text(from_rtlil(design))
             ports = [port for port, _ in _ports(component)]
             ports += [] if "aclk" in ports else ["clk", "rst"]  # a top makes its own clock domain
             _make(simulator, folder, [folder / "top.v"], ports, waves)
@@ -155,15 +157,6 @@ def _ports(component: wiring.Component):
         yield "__".join(map(str, path)), Value.cast(value)
 
 
-def _verilog(design: str, folder: Path) -> str:
-    (folder / "top.il").write_text(share_modules(drop_zero_contents(design)))
-    passes = "read_rtlil top.il\nproc -nomux -norom\nmemory_collect\nwrite_verilog -sv -norename -noattr converted.v\n"
-    (folder / "convert.ys").write_text(passes)
-    code = "from pyosys import libyosys; libyosys.run_pass('tee -q script convert.ys', libyosys.Design())"
-    _execute([sys.executable, "-c", code], folder)
-    return (folder / "converted.v").read_text()
-
-
 def _make(simulator: str, folder: Path, sources: list[Path], ports: list[str], waves: bool, stock: bool = True) -> None:
     """Has cocotb's runner build a model; ``stock`` says whether to take the objects of Verilator's runtime from stock."""
     arguments, environment = [], _environment(waves)
@@ -217,13 +210,6 @@ def _locked(folder: Path):
     with open(folder / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def _execute(command: list[str], folder: Path) -> str:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    if done.returncode:
-        raise BuildFailed(f"{command[0]}: {(done.stdout + done.stderr)[-4000:]}")
-    return done.stdout
 
 
 # Tools.

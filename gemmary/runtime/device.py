@@ -69,5 +69,7 @@ def open_device(name: str, config: Config, **options) -> Device:
     try:
         factory = found[name].load()
     except ModuleNotFoundError as error:
-        raise InputError(f"device {name!r} needs the Python package {error.name}: pip install 'gemmary[{name}]'") from None
+        raise InputError(
+            f"device {name!r} needs the Python package {error.name}: pip install 'gemmary[{name}]'"
+        ) from None
     return factory(config, **options)
