@@ -42,12 +42,13 @@ def to_verilog(
     """
     with _no_garbage_collection():
         design = rtlil.convert(Top(config) if top is None else top, name=name, emit_src=False)
-    return _header(config, find_yosys()[0]) + from_rtlil(design if initial_values else drop_initial_values(design))
+    design = drop_zero_contents(design if initial_values else drop_initial_values(design))
+    return _header(config, find_yosys()[0]) + from_rtlil(design)
 
 
 def from_rtlil(design: str) -> str:
     """The Verilog of a design that Amaranth converted to RTLIL, equal modules shared. InputError if there is no Yosys."""
-    design = share_modules(drop_zero_contents(design))
+    design = share_modules(design)
     yosys, command = find_yosys()
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "design.il").write_text(design)

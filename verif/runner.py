@@ -26,7 +26,6 @@ from amaranth.hdl import Value
 from amaranth.lib import wiring
 from cocotb_tools.runner import get_runner
 
-from hdl.rtlil import drop_initial_values
 from hdl.verilog import PASSES, from_rtlil
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -65,8 +64,7 @@ class Model:
 
 def build(component: wiring.Component, name: str, simulator: str, waves: bool = False) -> Model:
     """The model of ``component``, built unless an equal one exists."""
-    # Unknown until reset, so that a bench notices what reset leaves out.
-    design = drop_initial_values(rtlil.convert(component, name=TOP, emit_src=False))
+    design = rtlil.convert(component, name=TOP, emit_src=False)
     recipe = [design, PASSES, simulator, waves, TIMESCALE, _tools(simulator), _VERILATOR_ARGS, _MAKE_FLAGS]
     digest = hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:12]
     folder = BUILD / "models" / f"{name}-{simulator}{'-waves' if waves else ''}-{digest}"
