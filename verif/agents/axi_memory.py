@@ -1,5 +1,6 @@
 """An external memory behind an AXI4 manager, as awkward as the protocol allows."""
 
+import re
 from collections import defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -76,7 +77,7 @@ class AxiMemory:
             for name, take in (("aw", self._aw), ("w", self._w), ("ar", self._ar)):
                 channel = self.channels[name]
                 if taking[name] and channel.valid.value:
-                    take({part: int(handle.value) for part, handle in channel.payload.items()})
+                    take({part: number(handle.value) for part, handle in channel.payload.items()})
 
     # Addresses and write data.
 
@@ -160,3 +161,8 @@ class AxiMemory:
             if burst.beats:
                 return
         (self.reading if name == "r" else self.responding)[burst.id].popleft()
+
+
+def number(value) -> int:
+    """An int; unknown bits, which only bytes that are not enabled may have, are 1."""
+    return int(value) if value.is_resolvable else int(re.sub("[^01]", "1", str(value)), 2)

@@ -76,7 +76,7 @@ def test_unbuildable_component_is_no_bench_failure(simulate):
 
 
 def test_verilog_that_does_not_compile_is_no_bench_failure(simulate, monkeypatch):
-    monkeypatch.setattr("verif.runner._verilog", lambda design, folder: "module top(; endmodule")
+    monkeypatch.setattr("verif.runner.from_rtlil", lambda design: "module top(; endmodule")
     with pytest.raises(BuildFailed):
         simulate(Untranslatable())
 
