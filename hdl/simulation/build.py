@@ -198,7 +198,8 @@ class _Build:
 
 def _sources() -> str:
     """A digest of everything that the model is made from."""
-    paths = [*(SOURCES / "hdl").rglob("*.py"), *HERE.glob("*.cpp"), *HERE.glob("*.h")]
+    paths = [path for path in (SOURCES / "hdl").rglob("*.py") if path.parent != HERE or path.name == "build.py"]
+    paths += [*HERE.glob("*.cpp"), *HERE.glob("*.h")]
     paths += [Path(gemmary.__file__).with_name(f"{name}.py") for name in ("config", "isa", "registers")]
     texts = {str(path.relative_to(SOURCES)): path.read_text() for path in sorted(paths)}
     return _digest(json.dumps(texts))
