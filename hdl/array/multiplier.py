@@ -31,22 +31,13 @@ class DotProduct(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         total = Const(0, signed(WORD))
-        for a, w in zip(self.a, self.w):
-            total = _word(total + _word(_extend(m, a) * _extend(m, w)))
+        for i, operands in enumerate(zip(self.a, self.w)):
+            # 16 bits each, so that the product has a whole word: a simulator then extends no sign twice, and synthesis still
+            # finds a multiplier of 8 by 8 bits.
+            a, w = (Signal(signed(WORD // 2), name=f"{name}_{i}") for name in "aw")
+            m.d.comb += [a.eq(operands[0]), w.eq(operands[1])]
+            total = (total + a * w)[:WORD].as_signed()
         p = Signal(signed(WORD), reset_less=True)
         m.d.sync += p.eq(total)
         m.d.comb += self.p.eq(p)
         return m
-
-
-def _extend(m, value):
-    """``value`` as a word. The addition of 0 is how Amaranth writes `$signed(value)` in a wider context: in a simulation it is
-    half the price of the concatenation of copies of the sign that an assignment would give."""
-    word = Signal(signed(WORD))
-    m.d.comb += word.eq(value + Const(0, signed(WORD - 1)))
-    return word
-
-
-def _word(value):
-    """``value`` modulo 2**WORD: 8-bit operands in, so synthesis still finds 8-bit multipliers."""
-    return value[:WORD].as_signed()
