@@ -5,17 +5,15 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from gemmary.config import Config
-from gemmary.registers import ADDRESS_BITS
 
 from .array.engine import TensorEngine
 from .control.sequencer import Sequencer
 from .dma.axi import AxiManager
 from .dma.load import LoadEngine
 from .dma.store import StoreEngine
-from .host.axi_lite import AxiLiteBridge
 from .host.registers import RegisterFile
 from .host.window import HostWindow, InstructionPush
-from .interfaces import AxiLiteSignature, AxiSignature
+from .interfaces import AxiSignature, RegisterBus
 from .memory.accumulator import Accumulator
 from .memory.router import Router
 from .memory.scratchpad import Port, Scratchpad
@@ -54,23 +52,20 @@ def parameter_memory(config: Config) -> Scratchpad:
 
 
 class Accelerator(wiring.Component):
-    """``axi``: external memory, only with ``config.dma``. ``host``: the registers; without DMA its addresses have 32 bits and
-    hold windows into the on-chip memories too. ``irq``: level interrupt."""
+    """``axi``: external memory, only with ``config.dma``. ``host``: the registers; without DMA also windows into the on-chip
+    memories. ``irq``: level interrupt. `hdl.host.axi_lite.AxiLiteBridge` makes AXI4-Lite of ``host``."""
 
     def __init__(self, config: Config):
         self.config = config
         axi = {"axi": Out(AxiSignature(config))} if config.dma else {}
-        self.host_bits = ADDRESS_BITS if config.dma else 32
-        super().__init__(axi | {"host": In(AxiLiteSignature(self.host_bits)), "irq": Out(1)})
+        super().__init__(axi | {"host": In(RegisterBus()), "irq": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.sequencer = self.sequencer = Sequencer(self.config)
         self.clearable = ResetInserter(self.sequencer.clear)
-        m.submodules.bridge = self.bridge = AxiLiteBridge(self.host_bits)
         m.submodules.registers = self.registers = RegisterFile(self.config)
         m.submodules.router = self.router = Router(self.config)
-        connect(m, flipped(self.host), self.bridge.axi)
         connect(m, self.registers.control, self.sequencer.control)
         m.d.comb += self.irq.eq(self.registers.irq)
         self._compute(m)
@@ -118,7 +113,7 @@ class Accelerator(wiring.Component):
         m.submodules.load = load = self.clearable(LoadEngine(self.config))
         m.submodules.store = store = self.clearable(StoreEngine(self.config))
         m.submodules.manager = manager = AxiManager(self.config)
-        connect(m, self.bridge.bus, self.registers.bus)
+        connect(m, flipped(self.host), self.registers.bus)
         connect(m, sequencer.load, load.engine)
         connect(m, sequencer.store, store.engine)
         connect(m, sequencer.bus, manager.fetch)
@@ -138,7 +133,7 @@ class Accelerator(wiring.Component):
         """Without DMA the host pushes instructions and reaches the memories itself."""
         m.submodules.window = window = HostWindow(self.config)
         m.submodules.push = push = self.clearable(InstructionPush())
-        connect(m, self.bridge.bus, window.bus)
+        connect(m, flipped(self.host), window.bus)
         connect(m, window.registers, self.registers.bus)
         connect(m, window.write, self.router.write)
         connect(m, window.read, self.router.read)

@@ -3,11 +3,12 @@
 from amaranth import ClockDomain, Module
 from amaranth.lib import wiring
 from amaranth.lib.cdc import ResetSynchronizer
-from amaranth.lib.wiring import Flow, In, Out
+from amaranth.lib.wiring import Flow, In, Out, connect
 
 from gemmary.config import Config
 from gemmary.registers import ADDRESS_BITS
 
+from .host.axi_lite import AxiLiteBridge
 from .interfaces import AxiLiteSignature, AxiSignature
 
 
@@ -60,10 +61,13 @@ class Top(wiring.Component):
 
             self._accelerator = Accelerator(self.config)
         m.submodules.accelerator = accelerator = self._accelerator
+        m.submodules.bridge = bridge = AxiLiteBridge(register_address_bits(self.config))
+        connect(m, bridge.bus, accelerator.host)
         m.d.comb += self.irq.eq(accelerator.irq)
+        inner_buses = {"host": bridge.axi, "axi": getattr(accelerator, "axi", None)}
         for member, (prefix, signature, flow) in self._buses.items():
             for name, channel_flow, layout in _channels(signature, flow):
-                stream = getattr(getattr(accelerator, member), name)
+                stream = getattr(inner_buses[member], name)
                 pairs = [(f"{name}{key}", stream.payload[key], channel_flow) for key, _ in layout]
                 pairs += [
                     (f"{name}valid", stream.valid, channel_flow),
