@@ -125,9 +125,13 @@ def test_error_responses(command):
 def test_breaches_of_the_protocol(breach, options):
     """They show at once, in whatever the host does then, and stay."""
     system = System(stall_probability=0.9)  # so that an address has to wait
-    with pytest.raises(GemmaryError, match=f"broke the AXI protocol: {breach}"):
+
+    def bursts():
         for _ in range(100):
             system.burst(**options)
+
+    with pytest.raises(GemmaryError, match=f"broke the AXI protocol: {breach}"):
+        bursts()
     assert system.model.run(1) == Stop.VIOLATION
 
 
