@@ -5,6 +5,7 @@ JOBS   ?= auto
 SIM    ?= verilator icarus
 WAVES  ?= 0
 K      ?=
+EXAMPLE ?= verilog_soc amaranth_component litex notebook
 
 VENV := .venv
 BIN  := $(VENV)/bin
@@ -17,7 +18,7 @@ unexport MAKEFLAGS MFLAGS MAKELEVEL
 # Two installations into one environment would trip over each other.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help venv sim test regress lint docs verilog train lock clean
+.PHONY: help venv sim test regress lint docs verilog examples train lock clean
 
 help: ## print this list
 	@awk -F ': .*## ' '/^[a-z]+: .*##/ { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -46,6 +47,8 @@ verilog: $(VENV)/rtl.stamp ## write the accelerator as Verilog: build/verilog/PR
 	@mkdir -p build/verilog
 	@$(BIN)/gemmary verilog --preset $(PRESET) -o build/verilog/$(PRESET).v
 
+examples: $(addprefix example-,$(EXAMPLE)) ## run the examples, or one: EXAMPLE=name (examples/README.md)
+
 train: $(VENV)/train.stamp ## train the digits network again; its weights come with the repository
 	@$(BIN)/python -m scripts.train_digits
 
@@ -58,6 +61,24 @@ clean: ## remove what was built; .venv stays
 	@rm -rf build
 
 PYTEST = $(BIN)/pytest -n $(JOBS) --dist worksteal --durations=10 $(if $(K),-k "$(K)")
+
+# --- The examples, and what each needs ---
+
+.PHONY: example-verilog_soc example-amaranth_component example-litex example-notebook
+example-verilog_soc: need-simulators $(VENV)/rtl.stamp
+	@$(BIN)/python -m examples.verilog_soc.run $(addprefix --simulator ,$(SIM))
+
+example-amaranth_component: $(VENV)/rtl.stamp
+	@$(BIN)/python -m examples.amaranth_component.run
+
+example-litex: need-g++ $(VENV)/examples.stamp
+	@$(BIN)/python -m examples.litex.run
+
+example-notebook: need-g++ $(VENV)/examples.stamp
+	@$(BIN)/python -m examples.notebook.run
+
+example-%:
+	@echo "make: EXAMPLE=$* names no example: examples/README.md lists them." >&2; exit 2
 
 # --- The environment: .venv/EXTRA.stamp says that the extra is installed ---
 
