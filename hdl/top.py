@@ -17,6 +17,22 @@ def register_address_bits(config: Config) -> int:
     return ADDRESS_BITS if config.dma else 32
 
 
+def port_groups(config: Config) -> dict[str, str]:
+    """What the ports of ``Top(config)`` are: a sentence for each of their prefixes."""
+    groups = {
+        "aclk": "clock; the buses and irq belong to its rising edge",
+        "aresetn": "reset, active low: asserted at any time, released inside with the clock",
+        "irq": "interrupt, active high, level: stays until the register INTERRUPT_STATUS is cleared or masked",
+        "s_axil_*": f"registers: AXI4-Lite subordinate, 32 bits of data, {register_address_bits(config)} of address",
+    }
+    if config.dma:
+        groups["m_axi_*"] = (
+            f"memory: AXI4 manager, {8 * config.bus_bytes} bits of data, {config.address_bits} of address, "
+            f"{config.id_bits} of ID; INCR bursts of full beats, never across 4 KiB"
+        )
+    return groups
+
+
 def _channels(signature: wiring.Signature, flow: Flow):
     """Yields ``(name, flow, payload layout)`` for each stream of a bus signature that is used with ``flow``."""
     for name, member in signature.members.items():

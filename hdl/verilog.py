@@ -16,15 +16,27 @@ from amaranth.back import rtlil
 from amaranth.lib import wiring
 
 from gemmary import __version__
-from gemmary.config import Config
+from gemmary.config import PRESETS, Config
 from gemmary.errors import GemmaryError, InputError
 
 from .rtlil import drop_initial_values, drop_zero_contents, share_modules
-from .top import Top
+from .top import Top, port_groups
 
 # Multiplexers, not `always @*`: a block that only assigns constants would never run in a simulator.
 PASSES = "read_rtlil design.il\nproc -norom\npmuxtree\nmemory_collect\nwrite_verilog design.v\n"
+WAIVERS = {
+    "CMPCONST": "Yosys compares single bits with constants",
+    "DECLFILENAME": "all modules are in one file, whose name you choose",
+    "PROCASSINIT": "registers have an initial value, which FPGAs load, beside their reset",
+    "UNUSEDSIGNAL": "a block may leave fields of a port alone, and structures keep the names of their fields for waves",
+    "WIDTHEXPAND": "Yosys lets operations extend their operands",
+    "WIDTHTRUNC": "Yosys writes `!x` for `x == 0` and lets operations truncate",
+}
+"""What `verilator --lint-only -Wall` would say about a correct design: rule and reason. The file waives these itself."""
+
 _PYOSYS = "from pyosys import libyosys; libyosys.run_pass('tee -q script convert.ys', libyosys.Design())"
+# Signals without bits, which nothing reads: to Verilog they would have two.
+_NOTHING = re.compile(r"^  (?:wire|reg) \[-1:0\] [^\n]*;\n", re.MULTILINE)
 _OLDEST_YOSYS = (0, 40)
 
 
@@ -43,7 +55,9 @@ def to_verilog(
     with _no_garbage_collection():
         design = rtlil.convert(Top(config) if top is None else top, name=name, emit_src=False)
     design = drop_zero_contents(design if initial_values else drop_initial_values(design))
-    return _header(config, find_yosys()[0]) + from_rtlil(design)
+    usual = top is None and initial_values and name == "gemmary" and config in PRESETS.values()
+    source = f"gemmary verilog --preset {config.name}" if usual else "hdl.verilog.to_verilog"
+    return _header(config, source, name, plain=top is None) + _waived(from_rtlil(design))
 
 
 def from_rtlil(design: str) -> str:
@@ -57,7 +71,8 @@ def from_rtlil(design: str) -> str:
         if run.returncode:
             raise GemmaryError(f"{yosys} failed to write Verilog: {(run.stderr or run.stdout).strip()[-2000:]}")
         verilog = Path(folder, "design.v").read_text()
-    return re.sub(r"\A/\*.*?\*/\n+", "", verilog)
+    verilog = re.sub(r"\A/\*.*?\*/\n+", "", verilog)
+    return _NOTHING.sub("", verilog)
 
 
 def find_yosys() -> tuple[str, list[str]]:
@@ -74,17 +89,31 @@ def find_yosys() -> tuple[str, list[str]]:
     raise InputError("Yosys 0.40 or later is missing: pip install 'gemmary[rtl]' brings it")
 
 
-def _header(config: Config, yosys: str) -> str:
+def _header(config: Config, source: str, name: str, plain: bool) -> str:
+    """What a reader of the file wants to know first. No date and no path: equal designs are equal files."""
     parameters = {
         field.name: getattr(config, field.name) for field in dataclasses.fields(config) if field.name != "name"
     }
+    groups = port_groups(config) if plain else {}
     lines = [
         f"Gemmary {__version__}: int8 matrix-multiply accelerator. SPDX-License-Identifier: Apache-2.0",
-        f"Preset {config.name}, identity 0x{config.identity:08x}:",
+        f"Written by {source} with Amaranth {metadata.version('amaranth')} and {find_yosys()[0]}.",
+        "",
+        f"Preset {config.name}, config identity 0x{config.identity:08x} (register CONFIG_IDENTITY). Parameters:",
         *(f"  {key} = {value}" for key, value in parameters.items()),
-        f"Written by Amaranth {metadata.version('amaranth')} and {yosys}.",
+        "",
+        f"Top module: {name}.{' Ports:' if groups else ''}",
+        *(f"  {ports:9}{doc}" for ports, doc in groups.items()),
+        "",
+        "How to integrate it: docs/integration.md. Verilator finds nothing with -Wall but what this file waives:",
+        *(f"  {rule:13}{reason}" for rule, reason in WAIVERS.items()),
     ]
-    return "".join(f"// {line}\n" for line in lines) + "\n"
+    return "".join(f"// {line}".rstrip() + "\n" for line in lines) + "\n"
+
+
+def _waived(verilog: str) -> str:
+    off = "".join(f"/* verilator lint_off {rule} */\n" for rule in WAIVERS)
+    return f"/* verilator lint_save */\n{off}\n{verilog}\n/* verilator lint_restore */\n"
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The Verilog that `gemmary verilog` writes."""
 
+import dataclasses
 import os
 import re
 import subprocess
@@ -8,12 +9,16 @@ import sys
 import pytest
 from amaranth.back import rtlil
 
+from gemmary import __version__
 from gemmary.cli import main
+from gemmary.config import PRESETS
 from gemmary.errors import InputError
 from hdl import rtlil as passes
 from hdl import verilog
+from hdl.simulation.build import build_model
+from hdl.simulation.tools import find_verilator
 from hdl.top import Top
-from hdl.verilog import to_verilog
+from hdl.verilog import WAIVERS, to_verilog
 from verif.configs import TINY
 
 FLATTEN = """
@@ -75,10 +80,57 @@ def test_simulators_take_it(text, tmp_path):
     subprocess.run(["iverilog", "-g2001", "-t", "null", file], check=True)
 
 
-def test_header_and_ports(text):
-    assert text.startswith("// Gemmary ")
-    assert f"// Preset tiny, identity 0x{TINY.identity:08x}" in text
-    assert "rows = 4" in text
+def lint(file, top: str = "gemmary") -> str:
+    """What Verilator says about a file with every warning enabled; empty if it says nothing."""
+    found = find_verilator()
+    command = [found.binary, "--lint-only", "-Wall", "-Wno-fatal", "--top-module", top, file]
+    environment = os.environ | {"VERILATOR_ROOT": str(found.root)}
+    return subprocess.run(command, env=environment, capture_output=True, text=True).stderr
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_lint(preset):
+    """The file that the simulation model is made from is that of the command."""
+    file = build_model(PRESETS[preset]).with_name("gemmary.v")
+    assert f"// Written by gemmary verilog --preset {preset} with" in file.read_text()[:500]
+    assert lint(file) == ""
+
+
+def test_no_waiver_is_in_vain(tmp_path):
+    file = tmp_path / "gemmary.v"
+    text = build_model(PRESETS["small"]).with_name("gemmary.v").read_text()
+    file.write_text(re.sub(r"^/\* verilator lint_.*\n", "", text, flags=re.MULTILINE))
+    assert set(re.findall(r"^%\w+-(\w+):", lint(file), re.MULTILINE)) == set(WAIVERS)
+
+
+def test_waivers_end_with_the_file(text, tmp_path):
+    """What follows it in a user's design is checked in full."""
+    file = tmp_path / "gemmary.v"
+    file.write_text(text + "module user(output o, input [1:0] i); assign o = i[0]; endmodule\n")
+    assert "%Warning-UNUSEDSIGNAL" in lint(file, "user")
+
+
+def test_header(text):
+    header = text[: text.index("\n\n")]
+    assert all(line.startswith("//") for line in header.split("\n"))
+    for part in (
+        f"Gemmary {__version__}: ",
+        "Written by hdl.verilog.to_verilog with",  # it is no preset
+        f"Preset tiny, config identity 0x{TINY.identity:08x} ",
+        *(
+            f"  {field.name} = {getattr(TINY, field.name)}"
+            for field in dataclasses.fields(TINY)
+            if field.name != "name"
+        ),
+        *(f"  {rule}" for rule in WAIVERS),
+    ):
+        assert f"// {part}" in header
+    named = {line.split()[1].rstrip("*") for line in header.split("\n") if line.startswith("//   ")}
+    ports = re.search(r"^module gemmary\((.*?)\);", text, re.MULTILINE | re.DOTALL)[1].replace("\n", "").split(", ")
+    assert all(any(port.startswith(prefix) for prefix in named) for port in ports)
+
+
+def test_ports(text):
     ports = re.search(r"^module gemmary\((.*?)\);", text, re.MULTILINE | re.DOTALL)[1].replace("\n", "").split(", ")
     assert {"aclk", "aresetn", "irq"} < set(ports)
     assert len([port for port in ports if port.startswith("s_axil_")]) == 19
@@ -104,3 +156,16 @@ def test_missing_yosys(monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(InputError, match=r"Yosys 0\.40 or later is missing: pip install"):
         to_verilog(TINY)
+
+
+def test_missing_extra():
+    """Without Amaranth the command says what to install."""
+    script = """if True:
+        import sys
+        sys.modules["amaranth"] = sys.modules["amaranth.back"] = None
+        from gemmary.cli import main
+        sys.exit(main(["verilog"]))
+    """
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert run.returncode == 2
+    assert run.stderr.endswith("pip install 'gemmary[rtl]'\n")
