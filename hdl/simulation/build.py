@@ -76,10 +76,13 @@ def cache_folder() -> Path:
     return SOURCES / "build" / "models" if (SOURCES / "pyproject.toml").exists() else Path.home() / ".cache" / "gemmary"
 
 
-def build_model(config: Config, variant: Variant = PLAIN, top: wiring.Component | None = None) -> Path:
+def build_model(
+    config: Config, variant: Variant = PLAIN, top: wiring.Component | None = None, verilog: str | None = None
+) -> Path:
     """The shared library for ``config``, built unless an equal one is in the cache. Several processes may ask at once.
 
-    ``top`` replaces ``Top(config)``; the cache then goes by its Verilog. InputError if a tool is missing.
+    ``top`` replaces ``Top(config)``, and ``verilog`` (a netlist) what either would be written as; the cache then goes by the
+    Verilog. InputError if a tool is missing.
     """
     compiler, compiler_version = find_compiler()
     verilator = find_verilator()
@@ -87,7 +90,8 @@ def build_model(config: Config, variant: Variant = PLAIN, top: wiring.Component 
         require_header(compiler, "lz4.h", "liblz4-dev")
         require_header(compiler, "zlib.h", "zlib1g-dev")
     tools = [metadata.version("amaranth"), find_yosys()[0], verilator.version, compiler_version, platform.machine()]
-    verilog = None if top is None else variant.verilog(config, top)
+    if verilog is None and top is not None:
+        verilog = variant.verilog(config, top)
     recipe = [
         dataclasses.asdict(config),
         dataclasses.asdict(variant),

@@ -139,13 +139,16 @@ class RtlDevice:
         instructions = self._host.run(program, self.options.watchdog)
         return Report(instructions, self._access.cycles)
 
+    def _library(self, variant: Variant) -> Path:
+        return build_model(self.config, variant)
+
     def _open(self) -> Model:
         options = self.options
         waves = str(options.waves) if options.waves else None
         variant = Variant(Path(waves).suffix[1:] if waves else None, options.random_initial)
         rate = options.bytes_per_cycle or self.config.bus_bytes
         return Model(
-            build_model(self.config, variant),
+            self._library(variant),
             self.external.bytes,
             waves,
             latency=options.latency,

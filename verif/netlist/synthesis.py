@@ -1,0 +1,72 @@
+"""Yosys runs for netlists, in a process of their own, kept by the hash of what went in."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from verif.runner import BUILD
+
+FAMILIES = {"ice40": "synth_ice40 -dsp -spram", "ecp5": "synth_ecp5"}
+_RUN = "from pyosys import libyosys as ys; ys.run_pass('tee -q script run.ys', ys.Design())"
+
+
+@dataclass(frozen=True)
+class Netlist:
+    """What Yosys wrote to ``folder``: the flat module ``top`` as Verilog and as JSON."""
+
+    top: str
+    folder: Path
+
+    @property
+    def verilog(self) -> str:
+        return (self.folder / "netlist.v").read_text()
+
+    @property
+    def json(self) -> dict:
+        return json.loads((self.folder / "netlist.json").read_text())
+
+    @property
+    def cells(self) -> Counter:
+        """How many there are of each kind."""
+        cells = self.json["modules"][self.top]["cells"].values()
+        return Counter(cell["type"] for cell in cells if cell["type"] != "$scopeinfo")
+
+
+def synthesize(verilog: str, family: str, top: str = "gemmary", options: str = "") -> Netlist:
+    """``verilog`` mapped to the cells of ``family`` ("ice40" or "ecp5")."""
+    return _run(verilog, top, f"{FAMILIES[family]} {options} -top {top}")
+
+
+def flatten(verilog: str, top: str = "gemmary") -> Netlist:
+    """``verilog`` as Yosys' own cells: registers, memories and logic, no hierarchy. Takes seconds."""
+    # The names of what was flattened stay: `top.queue.stage0`. They tell the synchronisers.
+    return _run(verilog, top, f"hierarchy -top {top}; proc -norom; flatten; memory_collect; opt_clean -purge; check")
+
+
+def _run(verilog: str, top: str, commands: str) -> Netlist:
+    steps = ["read_verilog -sv design.v", commands, "write_verilog -noattr netlist.v", "write_json netlist.json"]
+    script = "".join(f"{step}\n" for step in steps)
+    key = hashlib.sha256("\0".join([verilog, script, metadata.version("pyosys")]).encode()).hexdigest()[:16]
+    folder = BUILD / "netlists" / f"{top}-{key}"
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix="building-"))
+        try:
+            (scratch / "design.v").write_text(verilog)
+            (scratch / "run.ys").write_text(script)
+            run = subprocess.run([sys.executable, "-c", _RUN], cwd=scratch, capture_output=True, text=True)
+            if run.returncode:
+                raise RuntimeError(f"Yosys failed: {(run.stderr or run.stdout).strip()[-2000:]}")
+            with suppress(OSError):  # another process was faster
+                scratch.rename(folder)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    return Netlist(top, folder)
