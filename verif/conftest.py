@@ -66,15 +66,17 @@ def replay(node, simulator: str, seed: int) -> str:
 
 
 def pytest_terminal_summary(terminalreporter):
-    waves = [
-        value
-        for reports in terminalreporter.stats.values()
-        for report in reports
-        if getattr(report, "when", "") == "call"
-        for name, value in report.user_properties
-        if name == "waves"
-    ]
-    if waves:
-        terminalreporter.section("waves")
-        for path in sorted(waves):
-            terminalreporter.write_line(path)
+    """Where the waves are, and what tests have to say (their property ``note``)."""
+    for kind in ("waves", "note"):
+        found = [
+            value
+            for reports in terminalreporter.stats.values()
+            for report in reports
+            if getattr(report, "when", "") == "call"
+            for name, value in report.user_properties
+            if name == kind
+        ]
+        if found:
+            terminalreporter.section(kind)
+            for line in sorted(found):
+                terminalreporter.write_line(line)

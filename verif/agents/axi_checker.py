@@ -25,7 +25,7 @@ Rules, by the name that a violation carries:
 Bursts of one ID are answered in order: each response belongs to the oldest one. What the data must be is not checked.
 """
 
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from dataclasses import dataclass
 
 import cocotb
@@ -58,6 +58,7 @@ class Burst:
     length: int
     size: int
     type: int
+    address_cycle: int
     beats: int = 0
 
 
@@ -76,7 +77,8 @@ class AxiChecker:
     """Watches the bus ``prefix`` of ``dut``: ``m_axi`` for ``m_axi_awvalid`` and so on. Without ``awlen`` it is AXI4-Lite.
 
     ``reset`` is active high, or low with ``reset_active=0``. ``violations`` collects (rule, sentence); unless ``collect``,
-    the first cycle with any ends the test as failed. ``check()`` at the end fails for what is left.
+    the first cycle with any ends the test as failed. ``check()`` at the end fails for what is left. ``bursts`` counts
+    addresses, ``seen`` the write bursts whose address or whose data came first.
     """
 
     def __init__(self, dut, prefix, clock, reset=None, reset_active=1, outstanding=None, collect=False):
@@ -87,6 +89,7 @@ class AxiChecker:
         self.bus_bytes = len(self.channels["w"].payload["data"]) // 8
         self.violations: list[tuple[str, str]] = []
         self.bursts = {"aw": 0, "ar": 0}
+        self.seen: Counter[str] = Counter()
         self.cycle = 0
         self._clear()
         self.task = cocotb.start_soon(self._run())
@@ -175,7 +178,7 @@ class AxiChecker:
         full = self.bus_bytes.bit_length() - 1
         fields = (payload.get(part, default) for part, default in (("len", 0), ("size", full), ("burst", INCR)))
         length, size, kind = fields
-        burst = Burst(payload.get("id", 0), payload["addr"], length + 1, size, kind)
+        burst = Burst(payload.get("id", 0), payload["addr"], length + 1, size, kind, self.cycle)
         beat = 1 << size
         self.bursts[name] += 1
         if beat > self.bus_bytes:
@@ -195,6 +198,7 @@ class AxiChecker:
     def _aw(self, payload: dict) -> None:
         self.writes.append(self._burst("aw", payload))
         self._limit("aw", len(self.writes) + sum(self.responses.values()))
+        self.seen["data first"] += bool(self.data)
         beats, self.data = self.data, []
         for strobe, last in beats:
             self._beat(strobe, last)
@@ -217,6 +221,7 @@ class AxiChecker:
             self.data.append((strobe, last))
             return
         burst = self.writes[0]
+        self.seen["address first"] += burst.address_cycle < self.cycle and burst.beats == 0
         if strobe & ~self._lanes(burst):
             self._violation("STROBE", f"strobe {strobe:#b} enables bytes outside beat {burst.beats} of {burst}")
         burst.beats += 1

@@ -1,7 +1,7 @@
 """An external memory behind an AXI4 manager, as awkward as the protocol allows."""
 
 import re
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -28,12 +28,13 @@ class Burst:
 
 
 class AxiMemory:
-    """Serves bus ``prefix`` of ``dut`` from ``memory`` (bytes from address 0); beyond it there is DECERR.
+    """Serves bus ``prefix`` of ``dut`` from ``memory`` (bytes from address 0); beyond it and in ``missing`` there is DECERR.
 
     Every channel pauses at random and every burst waits for ``latency`` (least, most) cycles. Bursts of different IDs are
     answered in any order, their read data interleaved. Write data are taken before their address now and then. Bytes of
     ``errors`` (ranges of addresses) answer SLVERR. Where a beat fails, nothing is written and the data read are garbage.
-    ``reads`` and ``writes`` list (address, beats, id) of all bursts. Addresses and bursts are for AxiChecker to check.
+    ``reads`` and ``writes`` list (address, beats, id) of all bursts, ``beats`` (address, strobe, enabled data) of all write data;
+    ``seen`` counts what was awkward. Addresses and bursts are for AxiChecker to check.
     """
 
     def __init__(self, dut, prefix: str, edge, rng: np.random.Generator, memory: bytearray, latency=(1, 30), pace=None):
@@ -42,8 +43,12 @@ class AxiMemory:
         self.pace: dict[str, Iterator[bool]] = {name: pace or paces(rng) for name in self.channels}
         self.bus_bytes = len(self.channels["w"].payload["data"]) // 8
         self.errors: list[range] = []
+        self.missing: list[range] = []
         self.reads: list[tuple[int, int, int]] = []
         self.writes: list[tuple[int, int, int]] = []
+        self.beats: list[tuple[int, int, bytes]] = []
+        self.seen: Counter[str] = Counter()
+        self.unfinished: Burst | None = None  # the read burst that data came from last, unless that was its end
         self.cycle = 0
         self.reading: dict[int, deque[Burst]] = defaultdict(deque)
         self.writing: deque[Burst] = deque()
@@ -55,7 +60,13 @@ class AxiMemory:
     @property
     def busy(self) -> bool:
         """Whether anything is outstanding."""
-        return bool(self.writing or self.early or any(self.reading.values()) or any(self.responding.values()))
+        return self.outstanding > 0 or bool(self.early)
+
+    @property
+    def outstanding(self) -> int:
+        """Bursts that have not been answered."""
+        queues = [*self.reading.values(), *self.responding.values(), self.writing]
+        return sum(map(len, queues))
 
     async def _run(self):
         for name in ("b", "r"):
@@ -95,6 +106,7 @@ class AxiMemory:
         burst = self._burst(payload)
         self.writes.append((burst.address, burst.length, burst.id))
         self.writing.append(burst)
+        self.seen["early write data"] += bool(self.early)
         while self.early and self.writing:
             self._beat(*self.early.popleft())
 
@@ -111,6 +123,7 @@ class AxiMemory:
         burst.beats.append(address)
         word = data.to_bytes(self.bus_bytes, "little")
         enabled = [address + i for i in range(self.bus_bytes) if strobe >> i & 1]
+        self.beats.append((address, strobe, bytes(word[place - address] for place in enabled)))
         bad = self._fault(enabled)
         burst.bad = max(burst.bad, bad)
         if not bad:
@@ -124,7 +137,8 @@ class AxiMemory:
     def _fault(self, places) -> int:
         if any(place in bad for bad in self.errors for place in places):
             return SLVERR
-        return DECERR if any(place >= len(self.memory) for place in places) else OKAY
+        beyond = (place >= len(self.memory) or any(place in hole for hole in self.missing) for place in places)
+        return DECERR if any(beyond) else OKAY
 
     # Responses.
 
@@ -136,7 +150,9 @@ class AxiMemory:
         due = [queue[0] for queue in queues.values() if queue and queue[0].due <= self.cycle]
         if due and next(self.pace[name]):
             self.offered[name] = due[int(self.rng.integers(len(due)))]
+            self.seen[f"{name} out of order"] += any(b.due < self.offered[name].due for b in due)
             values = payload(self.offered[name])
+            self.seen[f"{name} error {values['resp']}"] += values["resp"] != OKAY
         else:
             values = {part: garbage(len(handle)) for part, handle in channel.payload.items()}
         channel.valid.value = self.offered[name] is not None
@@ -157,7 +173,9 @@ class AxiMemory:
 
     def _answered(self, name: str, burst: Burst) -> None:
         if name == "r":
+            self.seen["interleaved read data"] += self.unfinished is not None and self.unfinished is not burst
             burst.beats.pop(0)
+            self.unfinished = burst if burst.beats else None
             if burst.beats:
                 return
         (self.reading if name == "r" else self.responding)[burst.id].popleft()
