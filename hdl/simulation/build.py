@@ -77,12 +77,16 @@ def cache_folder() -> Path:
 
 
 def build_model(
-    config: Config, variant: Variant = PLAIN, top: wiring.Component | None = None, verilog: str | None = None
+    config: Config,
+    variant: Variant = PLAIN,
+    top: wiring.Component | None = None,
+    verilog: str | None = None,
+    harness: Path = HERE / "harness.cpp",
 ) -> Path:
     """The shared library for ``config``, built unless an equal one is in the cache. Several processes may ask at once.
 
     ``top`` replaces ``Top(config)``, and ``verilog`` (a netlist) what either would be written as; the cache then goes by the
-    Verilog. InputError if a tool is missing.
+    Verilog. ``harness`` is the C++ around the model. InputError if a tool is missing.
     """
     compiler, compiler_version = find_compiler()
     verilator = find_verilator()
@@ -102,6 +106,8 @@ def build_model(
         HARNESS,
         verilog or _sources(),
     ]
+    if harness.parent != HERE:  # _sources() has those
+        recipe.append(harness.read_text())
     folder = cache_folder() / f"{config.name}-{_digest(json.dumps(recipe))}"
     library = folder / "model.so"
     if not library.exists():
@@ -110,7 +116,7 @@ def build_model(
             if not library.exists():
                 start = time.monotonic()
                 log.info("building the simulation model of %s with %s", config.name, verilator.version)
-                _Build(config, variant, verilator, compiler, folder.parent).run(verilog, folder)
+                _Build(config, variant, verilator, compiler, folder.parent, harness).run(verilog, folder)
                 log.info("built in %.0f s", time.monotonic() - start)
     return library
 
@@ -118,14 +124,11 @@ def build_model(
 class _Build:
     """One build, in a scratch folder that becomes the cached one when all has gone well."""
 
-    def __init__(self, config: Config, variant: Variant, verilator: Verilator, compiler: str, cache: Path):
-        self.config, self.variant, self.verilator, self.compiler, self.cache = (
-            config,
-            variant,
-            verilator,
-            compiler,
-            cache,
-        )
+    def __init__(
+        self, config: Config, variant: Variant, verilator: Verilator, compiler: str, cache: Path, harness: Path
+    ):
+        self.config, self.variant, self.verilator, self.compiler = config, variant, verilator, compiler
+        self.cache, self.harness = cache, harness
         self.code = f"-I{verilator.include}", f"-I{verilator.include / 'vltstd'}"
         waves = WAVES[variant.waves]
         self.options = [
@@ -171,7 +174,7 @@ class _Build:
             f"-DGM_WAVES={WAVES[self.variant.waves]}",
             f"-DGM_RANDOM_INITIAL={int(self.variant.random_initial)}",
         ]
-        yield HERE / "harness.cpp", work / "harness.o", HARNESS + interface + include
+        yield self.harness, work / "harness.o", HARNESS + interface + include
         yield unity, work / "slow.o", SLOW + include
 
     def _runtime_sources(self) -> list[str]:
