@@ -34,7 +34,7 @@ sim: need-g++ $(VENV)/rtl.stamp ## classify handwritten digits on the simulated 
 test: need-simulators $(VENV)/test.stamp ## run every test, in both simulators
 	@$(PYTEST) --junitxml=build/test/junit.xml
 
-regress: need-simulators $(VENV)/test.stamp ## nightly: every test and the long random ones; prints the time it took
+regress: need-simulators $(VENV)/test.stamp $(VENV)/examples.stamp ## nightly: every test and the long random ones; prints the time it took
 	@$(PYTEST) -m "" --junitxml=build/test/regress.xml
 
 lint: $(VENV)/test.stamp ## check style and formatting with ruff
@@ -52,7 +52,7 @@ examples: $(addprefix example-,$(EXAMPLE)) ## run the examples, or one: EXAMPLE=
 train: $(VENV)/train.stamp ## train the digits network again; its weights come with the repository
 	@$(BIN)/python -m scripts.train_digits
 
-lock: $(VENV)/test.stamp $(VENV)/fpga.stamp $(VENV)/train.stamp ## write requirements.lock from what .venv holds
+lock: $(VENV)/test.stamp $(VENV)/examples.stamp $(VENV)/fpga.stamp $(VENV)/train.stamp ## write requirements.lock from what .venv holds
 	@mkdir -p build && grep '^#' requirements.lock > build/lock
 	@$(BIN)/pip freeze --exclude-editable | sed 's/+[a-z0-9.]*$$//' | LC_ALL=C sort -f >> build/lock
 	@mv build/lock requirements.lock
