@@ -17,7 +17,13 @@ from .interfaces import AxiSignature, RegisterBus
 from .memory.accumulator import Accumulator
 from .memory.router import Router
 from .memory.scratchpad import Port, Scratchpad
+from .nano.accelerator import NanoAccelerator
 from .vector.engine import VectorEngine
+
+
+def accelerator_of(config: Config) -> wiring.Component:
+    """The machine for ``config``: ``host`` and ``irq``, with DMA ``axi``."""
+    return Accelerator(config) if config.dma else NanoAccelerator(config)
 
 
 def activation_memory(config: Config) -> Scratchpad:

@@ -73,9 +73,9 @@ class Top(wiring.Component):
         m.submodules.reset = ResetSynchronizer(~self.aresetn, domain="sync")
 
         if self._accelerator is None:
-            from .accelerator import Accelerator
+            from .accelerator import accelerator_of
 
-            self._accelerator = Accelerator(self.config)
+            self._accelerator = accelerator_of(self.config)
         m.submodules.accelerator = accelerator = self._accelerator
         m.submodules.bridge = bridge = AxiLiteBridge(register_address_bits(self.config))
         connect(m, bridge.bus, accelerator.host)

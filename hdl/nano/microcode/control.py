@@ -1,0 +1,342 @@
+"""From reset to the execution of instructions: checks, semaphores, errors."""
+
+from gemmary import registers
+from gemmary.config import SEMAPHORE_MAX, Config
+from gemmary.isa import ENGINE, FORMATS, MAX_COUNT, VERSION, Cause, Engine, Field, Opcode
+from gemmary.registers import ADDRESS, REGISTERS, State
+
+from ...control.layouts import FRONT
+from ..instructions import INDEXED, Assembler, Out
+from . import data
+from .words import add_to, bit, doubled, high_byte, low_byte, move, put
+
+OPCODES = (Opcode.MATMUL, Opcode.VECTOR)
+_FIELDS = {r.name: {f.name: 1 << f.offset for f in r.fields} for r in REGISTERS}
+STATUS, EVENT = _FIELDS["STATUS"], _FIELDS["INTERRUPT_STATUS"]
+WATCHDOG_LIMIT = 1_000_000
+INSTRUCTION_CYCLES = 2
+
+
+def control(a: Assembler, config: Config) -> None:
+    _reset(a, config)
+    _idle(a)
+    _check(a)
+    _wait(a)
+    _complete(a)
+    _change_semaphores(a)
+    _fail(a)
+
+
+def _reset(a, config):
+    a.label("reset")
+    a.ldxi(data.REGISTERS)
+    a.ldi(0)
+    a.st(data.REGISTERS)
+    a.label("clear all")
+    a.ldi(0)
+    a.st(INDEXED)
+    a.addx(1)
+    a.txa()
+    a.jnz("clear all")
+    for name, value in _constants(config).items():
+        for i in range(2):
+            if part := value >> 16 * i & 0xFFFF:
+                put(a, part, data.register(name) + i)
+    put(a, 0x8000, data.SIGN)
+
+    a.label("soft reset")
+    a.ldxi(data.SEMAPHORES)
+    a.label("clear")
+    a.ldi(0)
+    a.st(INDEXED)
+    a.addx(1)
+    a.txa()
+    a.addi(-data.CLEARED)
+    a.jnz("clear")
+    put(a, 0, data.register("INTERRUPT_STATUS"), data.register("ERROR_CAUSE"))
+    a.out(Out.INTERRUPT)
+    put(a, STATUS["quiet"], data.register("STATUS"))
+
+
+def _constants(config) -> dict[str, int]:
+    """The registers that never change, and those that do not start at 0."""
+
+    def packed(name, **values):
+        fields = next(r for r in REGISTERS if r.name == name).fields
+        return sum(values[f.name] << f.offset for f in fields)
+
+    return {
+        "IDENTITY": registers.IDENTITY,
+        "VERSION": registers.HARDWARE_VERSION,
+        "CONFIG_IDENTITY": config.identity,
+        "ARRAY": packed(
+            "ARRAY", rows=config.rows, columns=config.columns, lanes=config.lanes, bus_bytes=config.bus_bytes
+        ),
+        "ACTIVATION_WORDS": config.activation_words,
+        "WEIGHT_WORDS": config.weight_words,
+        "ACCUMULATOR_ROWS": config.accumulator_rows,
+        "PARAMETER_ROWS": config.parameter_rows,
+        "FEATURES": packed(
+            "FEATURES",
+            dma=0,
+            counters=int(config.counters),
+            address_bits=config.address_bits,
+            queue_depth=config.queue_depth,
+        ),
+        "WATCHDOG_LIMIT": WATCHDOG_LIMIT,
+    }
+
+
+def _idle(a):
+    a.label("idle")
+    a.poll("answer")
+    a.ld(data.FILLED)
+    a.xori(data.INSTRUCTION_HALFWORDS)
+    a.jz("take")
+    bit(a, data.register("STATUS"), 0)
+    a.jz("idle")
+    put(a, STATUS["done"] | STATUS["quiet"], data.register("STATUS"))
+    a.ldi(EVENT["done"])
+    a.call("raise interrupt")
+    a.jmp("idle")
+
+    a.label("raise interrupt")  # A: the event
+    a.or_(data.register("INTERRUPT_STATUS"))
+    a.st(data.register("INTERRUPT_STATUS"))
+    a.label("drive interrupt")
+    a.ld(data.register("INTERRUPT_STATUS"))
+    a.and_(data.register("INTERRUPT_ENABLE"))
+    a.jz("no interrupt")
+    a.ldi(1)
+    a.label("no interrupt")
+    a.out(Out.INTERRUPT)
+    a.ret()
+
+
+def _check(a):
+    """Everything that `isa.check` refuses, in the order of the causes."""
+    a.label("take")
+    a.out(Out.BANK)
+    put(a, 0, data.FILLED, data.WAITED, data.WAITED + 1)
+    put(a, STATUS["busy"] | STATUS["quiet"], data.register("STATUS"))
+    move(a, data.NEXT_OFFSET, data.OFFSET, 2)
+    a.ldi(2 * data.INSTRUCTION_HALFWORDS)
+    add_to(a, data.NEXT_OFFSET)
+
+    put(a, Cause.OPCODE, data.CAUSE)
+    for opcode in OPCODES:
+        low_byte(a, data.INSTRUCTION)
+        a.xori(opcode)
+        a.jz(f"check {opcode.name}")
+    a.label("refuse")
+    a.ldi(FRONT)
+    a.jmp("fail")
+    for opcode in OPCODES:
+        a.label(f"check {opcode.name}")
+        put(a, Cause.VERSION, data.CAUSE)
+        high_byte(a, data.INSTRUCTION)
+        a.xori(VERSION)
+        a.jnz("refuse")
+        _check_fields(a, opcode)
+        put(a, OPCODES.index(opcode), data.ENGINE)
+        if opcode != OPCODES[-1]:
+            a.jmp("wait")
+
+
+def _check_fields(a, opcode):
+    fields = FORMATS[opcode].fields
+    put(a, Cause.DTYPE, data.CAUSE)
+    for field in fields:
+        if field.kind == "dtype":
+            _check_code(a, field)
+    put(a, Cause.FIELD, data.CAUSE)
+    zero: dict[int, int] = {}  # by halfword, the bits that must be 0
+    for field in fields:
+        if field.kind in ("code", "reserved"):
+            free = len(field.allowed).bit_length() - 1 if field.kind == "code" else 0
+            assert field.kind == "reserved" or field.allowed == tuple(range(1 << free)), field
+            for position in range(field.offset + free, field.offset + field.width):
+                zero[position // 16] = zero.get(position // 16, 0) | 1 << position % 16
+    for halfword, mask in zero.items():
+        a.ld(data.INSTRUCTION + halfword)
+        if mask & 0xFF == 0:
+            a.swap()
+            mask >>= 8
+        if mask < 0x100:
+            a.andi(mask)
+        else:
+            assert mask == 0xFFFF, (opcode, halfword, hex(mask))
+        a.jnz("refuse")
+    put(a, Cause.COUNT, data.CAUSE)
+    for loop in FORMATS[opcode].loops:
+        a.ld(data.field(opcode, f"count_{loop}"))
+        a.addi(-1)
+        a.swap()
+        a.andi(0xFF & ~(MAX_COUNT - 1 >> 8))
+        a.jnz("refuse")
+
+
+def _check_code(a, field: Field):
+    """One of the values of a field of at most 8 bits."""
+    known = a.unnamed()
+    for value in field.allowed:
+        shift = field.offset % 16
+        a.ld(data.INSTRUCTION + field.offset // 16)
+        if shift >= 8:
+            a.swap()
+        a.andi(((1 << field.width) - 1) << shift % 8)
+        a.xori(value << shift % 8)
+        a.jz(known)
+    a.jmp("refuse")
+    a.label(known)
+
+
+def _each_semaphore(a, label: str):
+    """A loop over the semaphores of data.MASK; X is the one at hand. The body follows, then `_next_semaphore`."""
+    a.ldxi(0)
+    a.label(label)
+    a.ld(data.MASK)
+    a.jz(f"{label} end")
+    a.clear()
+    a.right()
+    a.st(data.MASK)
+    a.jnc(f"{label} next")
+
+
+def _next_semaphore(a, label: str):
+    a.label(f"{label} next")
+    a.addx(1)
+    a.jmp(label)
+    a.label(f"{label} end")
+
+
+def _wait(a):
+    wait = data.field(Opcode.MATMUL, "wait")
+    assert wait == data.field(Opcode.VECTOR, "wait")
+    a.label("wait")
+    a.ldx(data.ENGINE)
+    for source, target in ((data.OFFSET, data.OFFSET_LOW), (data.OFFSET + 1, data.OFFSET_HIGH)):
+        a.ld(source)
+        a.st(INDEXED | target)
+
+    a.label("wait again")
+    move(a, wait, data.MASK)
+    _each_semaphore(a, "blocked")
+    a.ld(INDEXED | data.SEMAPHORES)
+    a.jz("at zero")
+    _next_semaphore(a, "blocked")
+
+    move(a, wait, data.MASK)
+    _each_semaphore(a, "lower")
+    a.ld(INDEXED | data.SEMAPHORES)
+    a.addi(-1)
+    a.st(INDEXED | data.SEMAPHORES)
+    _next_semaphore(a, "lower")
+    a.ldx(data.ENGINE)
+    a.ldi(State.BUSY)
+    a.st(INDEXED | data.STATE)
+    a.ld(data.ENGINE)
+    a.jz("matmul")
+    a.jmp("vector")
+
+    a.label("at zero")
+    start = len(a.code)
+    a.txa()
+    a.st(data.AWAITED)
+    a.ldx(data.ENGINE)
+    a.ldi(State.WAIT_SEMAPHORE)
+    a.st(INDEXED | data.STATE)
+    a.poll("answer")
+    # The cycles of this turn, of which the search for semaphore s takes at least 8 s instructions.
+    a.ld(data.AWAITED)
+    doubled(a, 4)
+    a.addi(INSTRUCTION_CYCLES * 32)
+    add_to(a, data.WAITED)
+    limit = data.register("WATCHDOG_LIMIT")
+    a.ld(limit)
+    a.or_(limit + 1)
+    a.jz("wait again")
+    a.ld(data.WAITED)
+    a.sub(limit)
+    a.ld(data.WAITED + 1)
+    a.sbc(limit + 1)
+    a.jnc("wait again")
+    assert len(a.code) - start + 8 >= 32, "the watchdog would count too much"
+    put(a, Cause.WATCHDOG, data.CAUSE)
+    a.jmp("fail engine")
+
+
+def _complete(a):
+    """Every result is in memory."""
+    a.label("complete")
+    a.ld(data.field(Opcode.MATMUL, "signal"))
+    a.call("raise")
+    a.jz("retire")
+    put(a, Cause.SEMAPHORE_OVERFLOW, data.CAUSE)
+    a.jmp("fail engine")
+    a.label("retire")
+    a.ldx(data.ENGINE)
+    a.ldi(State.IDLE)
+    a.st(INDEXED | data.STATE)
+    a.ld(INDEXED | data.RETIRED_LOW)
+    a.addi(1)
+    a.st(INDEXED | data.RETIRED_LOW)
+    a.jnc("idle")
+    a.ld(INDEXED | data.RETIRED_HIGH)
+    a.addi(1)
+    a.st(INDEXED | data.RETIRED_HIGH)
+    a.jmp("idle")
+
+
+def _change_semaphores(a):
+    a.label("raise")  # A: mask; afterwards A is 0 unless one would have passed its maximum
+    a.st(data.MASK)
+    put(a, 0, data.OVERFLOWN)
+    _each_semaphore(a, "raised")
+    a.ld(INDEXED | data.SEMAPHORES)
+    a.xori(SEMAPHORE_MAX)
+    a.jz("overflow")
+    a.ld(INDEXED | data.SEMAPHORES)
+    a.addi(1)
+    a.st(INDEXED | data.SEMAPHORES)
+    a.jmp("raised next")
+    a.label("overflow")
+    put(a, 1, data.OVERFLOWN)
+    _next_semaphore(a, "raised")
+    a.ld(data.OVERFLOWN)
+    a.ret()
+
+    a.label("take semaphores")  # A: mask
+    a.st(data.MASK)
+    _each_semaphore(a, "taken")
+    a.ld(INDEXED | data.SEMAPHORES)
+    a.jz("taken next")
+    a.addi(-1)
+    a.st(INDEXED | data.SEMAPHORES)
+    _next_semaphore(a, "taken")
+    a.ret()
+
+
+def _fail(a):
+    """The first error stops everything but the answers to the host."""
+    a.label("address error")
+    put(a, Cause.ADDRESS, data.CAUSE)
+    a.label("fail engine")
+    a.ld(data.ENGINE)
+    a.addi(Engine.TENSOR)
+    a.label("fail")  # A: engine
+    a.swap()
+    a.or_(data.CAUSE)
+    a.st(data.register("ERROR_CAUSE"))
+    move(a, data.OFFSET, data.ERROR_OFFSET, 2)
+    a.label("stop")
+    put(a, STATUS["error"] | STATUS["quiet"], data.register("STATUS"))
+    a.ldi(EVENT["error"])
+    a.call("raise interrupt")
+    a.label("stopped")
+    a.poll("answer")
+    a.jmp("stopped")
+
+
+assert [ENGINE[opcode] for opcode in OPCODES] == [Engine.TENSOR, Engine.VECTOR] and Engine.VECTOR == Engine.TENSOR + 1
+assert ADDRESS["STATUS"] < registers.SEMAPHORE_BASE and STATUS["busy"] == 1
