@@ -1,0 +1,60 @@
+"""What a board is, and which there are."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from importlib import import_module
+
+from amaranth.hdl import Elaboratable
+
+from gemmary.config import Config, preset
+from gemmary.errors import InputError
+
+from .chips.chip import Chip
+
+MODULES = {"ulx3s-85f": "boards.ulx3s", "icebreaker": "boards.icebreaker"}
+
+
+@dataclass(frozen=True)
+class Board:
+    """A board and the design on it.
+
+    ``clock_mhz`` runs everything; ``baud`` divides it. ``memory_bytes``: RAM that stands for external memory (0: none, so only
+    presets without DMA). ``seed``: of the router, unless another is asked for. ``platform`` makes the amaranth-boards
+    platform and ``design`` the top for it. ``loader``: the name that openFPGALoader knows.
+    """
+
+    name: str
+    chip: Chip
+    preset: str
+    clock_mhz: Fraction
+    baud: int
+    memory_bytes: int
+    seed: int
+    platform: Callable[[], object]
+    design: Callable[["Board", Config], Elaboratable]
+    loader: str
+
+    @cached_property
+    def divisor(self) -> int:
+        """Cycles a bit of the UART."""
+        cycles = self.clock_mhz * 1_000_000 / self.baud
+        assert cycles.denominator == 1, f"{self.baud} baud do not divide {float(self.clock_mhz)} MHz"
+        return int(cycles)
+
+    def config(self, name: str | None = None) -> Config:
+        """The preset called ``name`` (default: the board's own). InputError if there is none or the board cannot have it."""
+        config = preset(name or self.preset)
+        if config.dma and not self.memory_bytes:
+            raise InputError(
+                f"preset {config.name} needs a memory on its bus, which {self.name} lacks: use {self.preset}"
+            )
+        return config
+
+
+def board(name: str) -> Board:
+    """The board called ``name``; InputError lists the known ones otherwise."""
+    if name not in MODULES:
+        raise InputError(f"unknown board {name!r}: choose one of {', '.join(MODULES)}")
+    return import_module(MODULES[name]).BOARD

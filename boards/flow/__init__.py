@@ -1,0 +1,1 @@
+"""From a board's design to its bitstream: tools, steps, reports."""

@@ -1,0 +1,54 @@
+"""ULX3S with an ECP5 85F: block RAM as external memory, host link on the USB connector US1."""
+
+from fractions import Fraction
+
+from amaranth import Elaboratable, Module, Signal
+from amaranth.lib import io
+from amaranth_boards.ulx3s import ULX3S_85F_Platform
+
+from gemmary.config import Config
+
+from .board import Board
+from .chips.ecp5 import Ecp5Clock, ecp5
+from .system import System
+
+OSCILLATOR_MHZ = Fraction(25)
+HEARTBEAT_BITS = 26
+
+
+class Ulx3s(Elaboratable):
+    """LEDs: 0 heartbeat, 1 receiving, 2 sending, 3 interrupt."""
+
+    def __init__(self, board: Board, config: Config):
+        self.board, self.config = board, config
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.oscillator = oscillator = io.Buffer("i", platform.request("clk25", dir="-"))
+        m.submodules.clock = Ecp5Clock(oscillator.i, OSCILLATOR_MHZ, self.board.clock_mhz)
+        m.submodules.system = system = System(self.config, self.board.divisor, self.board.memory_bytes)
+        uart = platform.request("uart", dir={"rx": "-", "tx": "-", "rts": "-", "dtr": "-"})
+        m.submodules.rx = rx = io.Buffer("i", uart.rx)
+        m.submodules.tx = tx = io.Buffer("o", uart.tx)
+        heartbeat = Signal(HEARTBEAT_BITS)
+        m.d.sync += heartbeat.eq(heartbeat + 1)
+        m.d.comb += [system.rx.eq(rx.i), tx.o.eq(system.tx)]
+        for index, value in enumerate((heartbeat[-1], ~rx.i, ~system.tx, system.irq)):
+            led = io.Buffer("o", platform.request("led", index, dir="-"))
+            m.submodules[f"led_{index}"] = led
+            m.d.comb += led.o.eq(value)
+        return m
+
+
+BOARD = Board(
+    name="ulx3s-85f",
+    chip=ecp5("85F", "6", "CABGA381"),
+    preset="ulx3s-85f",
+    clock_mhz=Fraction(60),
+    baud=3_000_000,
+    memory_bytes=128 << 10,
+    seed=1,
+    platform=ULX3S_85F_Platform,
+    design=Ulx3s,
+    loader="ulx3s",
+)
