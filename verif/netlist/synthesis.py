@@ -48,11 +48,19 @@ def synthesize(verilog: str, family: str, top: str = "gemmary", options: str = "
 def flatten(verilog: str, top: str = "gemmary") -> Netlist:
     """``verilog`` as Yosys' own cells: registers, memories and logic, no hierarchy. Takes seconds."""
     # The names of what was flattened stay: `top.queue.stage0`. They tell the synchronisers.
-    return _run(verilog, top, f"hierarchy -top {top}; proc -norom; flatten; memory_collect; opt_clean -purge; check")
+    return _run(verilog, top, f"hierarchy -top {top}; proc -norom; flatten; memory_collect; opt_clean; check")
 
 
 def _run(verilog: str, top: str, commands: str) -> Netlist:
-    steps = ["read_verilog -sv design.v", commands, "write_verilog -noattr netlist.v", "write_json netlist.json"]
+    # Vectors and long names double the work of the simulator's compiler; the clock-domain check needs the names.
+    smaller = "splitnets; rename -hide */w:* */c:*; opt_clean -purge"
+    steps = [
+        "read_verilog -sv design.v",
+        commands,
+        "write_json netlist.json",
+        smaller,
+        "write_verilog -noattr netlist.v",
+    ]
     script = "".join(f"{step}\n" for step in steps)
     key = hashlib.sha256("\0".join([verilog, script, metadata.version("pyosys")]).encode()).hexdigest()[:16]
     folder = BUILD / "netlists" / f"{top}-{key}"

@@ -89,15 +89,16 @@ module DP16KD (
     wire [35:0] new_b = (data_b ^ undefined_b) & written_b | old_b & ~written_b;
 
     reg [35:0] latch_a = 0, latch_b = 0, register_a = 0, register_b = 0;
-    integer i;
-
-    always @(posedge clock_a) begin
-        for (i = 0; i < 36; i = i + 1) if (written_a[i]) rows[row_a][i] <= new_a[i];
-    end
-    integer j;
-    always @(posedge clock_b) begin
-        for (j = 0; j < 36; j = j + 1) if (written_b[j]) rows[row_b][j] <= new_b[j];
-    end
+    // Bit by bit, in effect: the other port may write other bits of the row at the same edge.
+    integer i, j;
+    always @(posedge clock_a)
+        if (DATA_WIDTH_A >= 9) begin
+            for (i = 0; i < 36; i = i + 9) if (written_a[i]) rows[row_a][i +: 9] <= new_a[i +: 9];
+        end else if (|written_a) rows[row_a][offset_a +: DATA_WIDTH_A] <= new_a[offset_a +: DATA_WIDTH_A];
+    always @(posedge clock_b)
+        if (DATA_WIDTH_B >= 9) begin
+            for (j = 0; j < 36; j = j + 9) if (written_b[j]) rows[row_b][j +: 9] <= new_b[j +: 9];
+        end else if (|written_b) rows[row_b][offset_b +: DATA_WIDTH_B] <= new_b[offset_b +: DATA_WIDTH_B];
 
     wire [35:0] shown_a = (WRITEMODE_A == "WRITETHROUGH" ? new_a : old_a) >> offset_a & ones(DATA_WIDTH_A);
     wire [35:0] shown_b = (WRITEMODE_B == "WRITETHROUGH" ? new_b : old_b) >> offset_b & ones(DATA_WIDTH_B);
