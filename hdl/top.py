@@ -1,6 +1,6 @@
 """The accelerator with flat ports, as AXI tools want them: what ``gemmary verilog`` writes and what is simulated."""
 
-from amaranth import ClockDomain, Module
+from amaranth import ClockDomain, Module, ResetSignal
 from amaranth.lib import wiring
 from amaranth.lib.cdc import ResetSynchronizer
 from amaranth.lib.wiring import Flow, In, Out, connect
@@ -49,8 +49,9 @@ def _flat_ports(prefix: str, signature: wiring.Signature, flow: Flow) -> dict:
 
 
 class Top(wiring.Component):
-    """Ports: ``aclk``; ``aresetn``, asserted asynchronously and released synchronously; ``irq``; ``s_axil_*``, the registers as
-    AXI4-Lite; ``m_axi_*``, external memory as AXI4 (only with ``config.dma``).
+    """Ports: ``aclk``; ``aresetn``, asserted asynchronously and released synchronously, two edges later; ``irq``; ``s_axil_*``, the
+    registers as AXI4-Lite; ``m_axi_*``, external memory as AXI4 (only with ``config.dma``). A manager may use ``s_axil_*`` from
+    the first cycle without ``aresetn`` on: nothing is taken before the reset has ended inside.
 
     ``accelerator`` stands in for the real one, with the same Signature: ``axi``, ``host`` and ``irq``.
     """
@@ -91,5 +92,7 @@ class Top(wiring.Component):
                 ]
                 for port, inner, port_flow in pairs:
                     outer = getattr(self, f"{prefix}_{port}")
+                    if port.endswith("ready") and port_flow == Out:
+                        inner = inner & ~ResetSignal()  # what registers in reset take is lost
                     m.d.comb += outer.eq(inner) if port_flow == Out else inner.eq(outer)
         return m

@@ -12,6 +12,7 @@ from unittest import mock
 
 import cocotb
 import pytest
+from cocotb.triggers import Timer
 
 from gemmary.config import Config
 from gemmary.isa import Cause, Opcode, Space
@@ -68,6 +69,10 @@ def test_short_stress(simulate, simulator, record_property):
 
 def test_independence(simulate):
     simulate(Top(TINY), TINY.name, tests="one_direction_.*")
+
+
+def test_reset(simulate):
+    simulate(Top(TINY), TINY.name, tests="reset_.*")
 
 
 def _stress(simulate, case: str, transactions: int, instructions: int, record_property) -> None:
@@ -275,3 +280,27 @@ async def one_direction_stands_still(dut, stuck):
 def _gated(pace, gate):
     while True:
         yield gate[0] and next(pace)
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def reset_is_asserted_at_once_and_released_with_the_clock(dut):
+    """A manager may begin in the first cycle after the reset: what it offers is taken once the reset has ended inside, and not
+    lost. In the reset nothing is taken, without any edge of the clock."""
+    machine = Machine(dut, TINY, DATA)
+    await machine.power_up()
+    await machine.write("PROGRAM_LENGTH", 96)
+    for cycles in range(6):
+        await Timer(3, "ns")
+        dut.aresetn.value = 0
+        await Timer(1, "ns")
+        readies = [getattr(dut, f"s_axil_{name}ready").value for name in ("aw", "w", "ar")]
+        assert readies == [0, 0, 0], "a transfer could begin in the reset"
+        for _ in range(2):
+            await machine.edge
+        dut.aresetn.value = 1
+        for _ in range(cycles):
+            await machine.edge
+        assert await machine.read("PROGRAM_LENGTH") == 0
+        await machine.write("PROGRAM_LENGTH", 96)
+        assert await machine.read("PROGRAM_LENGTH") == 96
+    machine.check()
