@@ -68,7 +68,7 @@ def write_verilog(soc: SoC, rom: bytes, folder: Path) -> list[Path]:
     """Writes the SoC as Verilog with the contents of its memories. Returns all sources."""
     soc.init_rom("rom", contents=np.frombuffer(rom, "<u4").tolist())
     verilog = soc.platform.get_verilog(soc.get_fragment(), name="soc")
-    verilog.write(str(folder / "soc.v"))  # beside it the memories
+    (folder / "soc.v").write_text(verilog.main_source)
     for name, contents in verilog.data_files.items():
         (folder / name).write_text(contents)
     (folder / "gemmary.v").write_text(to_verilog(CONFIG))
