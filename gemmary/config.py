@@ -24,7 +24,7 @@ class Config:
     banks ``accumulator_rows`` rows of ``columns`` int32; the parameter memory ``parameter_rows`` rows of ``columns``
     channels. ``lanes`` is the number of elements that the vector engine takes a cycle. ``bus_bytes`` is the width of the
     memory bus, and the granule in which DMA addresses on-chip memory. ``dma`` False leaves out AXI, fetch, load and
-    store: the host link writes the scratchpads and pushes the instructions.
+    store: the host link writes the scratchpads and pushes the instructions, and one microcoded engine executes them.
 
     Raises InputError, naming the field, for anything inconsistent.
     """
@@ -80,6 +80,19 @@ class Config:
         check(2 <= self.outstanding <= 64, "outstanding", "must be 2 to 64")
         check(32 <= self.address_bits <= 64, "address_bits", "must be 32 to 64")
         check(self.id_bits <= 8, "id_bits", "must not exceed 8")
+        if not self.dma:
+            # The microcoded machine (hdl/nano) has one shape.
+            for field, only in (("rows", 4), ("columns", 4), ("lanes", 1), ("bus_bytes", 4), ("activation_banks", 1)):
+                check(getattr(self, field) == only, field, f"must be {only} without dma")
+            for field, low, high in (
+                ("activation_bytes", 1 << 10, 1 << 16),
+                ("weight_bytes", 1 << 10, 1 << 16),
+                ("accumulator_rows", 128, 2048),
+                ("parameter_rows", 8, 1024),
+            ):
+                check(low <= getattr(self, field) <= high, field, f"must be {low} to {high} without dma")
+            check(not self.counters, "counters", "must be False without dma")
+            check(self.address_bits <= 42, "address_bits", "must not exceed 42 without dma")
         check(self.scratchpad_ports in ("1r1w", "1rw"), "scratchpad_ports", 'must be "1r1w" or "1rw"')
 
     # Depths, in words of each memory.

@@ -12,7 +12,6 @@ from .dma.axi import AxiManager
 from .dma.load import LoadEngine
 from .dma.store import StoreEngine
 from .host.registers import RegisterFile
-from .host.window import HostWindow, InstructionPush
 from .interfaces import AxiSignature, RegisterBus
 from .memory.accumulator import Accumulator
 from .memory.router import Router
@@ -58,13 +57,13 @@ def parameter_memory(config: Config) -> Scratchpad:
 
 
 class Accelerator(wiring.Component):
-    """``axi``: external memory, only with ``config.dma``. ``host``: the registers; without DMA also windows into the on-chip
-    memories. ``irq``: level interrupt. `hdl.host.axi_lite.AxiLiteBridge` makes AXI4-Lite of ``host``."""
+    """``axi``: external memory. ``host``: the registers; `hdl.host.axi_lite.AxiLiteBridge` makes AXI4-Lite of it. ``irq``: level
+    interrupt."""
 
     def __init__(self, config: Config):
         self.config = config
-        axi = {"axi": Out(AxiSignature(config))} if config.dma else {}
-        super().__init__(axi | {"host": In(RegisterBus()), "irq": Out(1)})
+        assert config.dma, "without DMA it is another machine: accelerator_of(config)"
+        super().__init__({"axi": Out(AxiSignature(config)), "host": In(RegisterBus()), "irq": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
@@ -75,10 +74,7 @@ class Accelerator(wiring.Component):
         connect(m, self.registers.control, self.sequencer.control)
         m.d.comb += self.irq.eq(self.registers.irq)
         self._compute(m)
-        if self.config.dma:
-            self._dma(m)
-        else:
-            self._window(m)
+        self._dma(m)
         return m
 
     def _compute(self, m):
@@ -134,15 +130,3 @@ class Accelerator(wiring.Component):
             traffic.strobe.eq(axi.w.payload.strb),
             traffic.response.eq(axi.b.valid & axi.b.ready),
         ]
-
-    def _window(self, m):
-        """Without DMA the host pushes instructions and reaches the memories itself."""
-        m.submodules.window = window = HostWindow(self.config)
-        m.submodules.push = push = self.clearable(InstructionPush())
-        connect(m, flipped(self.host), window.bus)
-        connect(m, window.registers, self.registers.bus)
-        connect(m, window.write, self.router.write)
-        connect(m, window.read, self.router.read)
-        connect(m, self.registers.push, push.i)
-        connect(m, push.o, self.sequencer.instructions)
-        m.d.comb += [push.start.eq(self.sequencer.begin), self.sequencer.access.eq(window.access)]

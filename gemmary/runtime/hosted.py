@@ -168,7 +168,8 @@ class _Run:
             return
         if self.queues[Engine.LOAD]:
             raise DeviceError(Cause.WATCHDOG, self.queues[Engine.LOAD][0][0], Engine.LOAD)
-        self.control.access.wait(self.watchdog + POLL_CYCLES)
+        # The accelerator's watchdog may be late by an eighth where several semaphores are waited for.
+        self.control.access.wait(self.watchdog + self.watchdog // 8 + POLL_CYCLES)
         self.check()
         if self.queues[Engine.STORE]:
             raise DeviceError(Cause.WATCHDOG, self.queues[Engine.STORE][0][0], Engine.STORE)

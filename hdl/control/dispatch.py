@@ -52,7 +52,7 @@ class Dispatch(wiring.Component):
         self.config = config
         super().__init__(
             {"i": In(stream.Signature(InstructionWord)), "error": Out(Error), "dispatched": Out(1)}
-            | {e.name.lower(): Out(stream.Signature(instruction_layout(op))) for e, op in opcodes(config).items()}
+            | {e.name.lower(): Out(stream.Signature(instruction_layout(op))) for e, op in opcodes().items()}
         )
 
     def elaborate(self, platform):
@@ -72,7 +72,7 @@ class Dispatch(wiring.Component):
         ]
         with m.If(self.error.valid):
             m.d.sync += failed.eq(1)
-        for engine, opcode in opcodes(self.config).items():
+        for engine, opcode in opcodes().items():
             o, chosen = getattr(self, engine.name.lower()), Signal(name=f"chosen_{engine.name.lower()}")
             m.d.comb += [
                 chosen.eq(legal & (word[:8] == opcode)),
@@ -87,7 +87,7 @@ class Dispatch(wiring.Component):
         """The cause of refusing ``word``: later assignments win, so the lowest code does."""
         cause = Signal(Cause, name="found", init=Cause.OPCODE)
         with m.Switch(word[:8]):
-            for opcode in opcodes(self.config).values():
+            for opcode in opcodes().values():
                 violations = [v for v in (violation(f, word) for f in FORMATS[opcode].fields) if v]
                 with m.Case(opcode):
                     m.d.comb += cause.eq(Cause.NONE)

@@ -13,10 +13,10 @@ FRONT = 15
 """Engine number of errors that no engine made: fetch, dispatch, host (register ERROR_CAUSE)."""
 
 
-def opcodes(config: Config) -> dict[Engine, Opcode]:
-    """The engines that are built, in order, each with its opcode."""
-    built = {engine: opcode for opcode, engine in ENGINE.items()}
-    return {e: built[e] for e in Engine if config.dma or e in (Engine.TENSOR, Engine.VECTOR)}
+def opcodes() -> dict[Engine, Opcode]:
+    """The engines, in order, each with its opcode."""
+    of_engine = {engine: opcode for opcode, engine in ENGINE.items()}
+    return {engine: of_engine[engine] for engine in Engine}
 
 
 class InstructionWord(data.Struct):
@@ -65,14 +65,6 @@ class TakeSignature(wiring.Signature):
 
     def __init__(self):
         super().__init__({"valid": Out(1), "mask": Out(SEMAPHORES), "grant": In(1)})
-
-
-class PushSignature(wiring.Signature):
-    """Words of an instruction that a host pushes, seen from the register file: ``valid`` only while ``ready``. ``whole``: there is
-    room for a whole instruction."""
-
-    def __init__(self):
-        super().__init__({"valid": Out(1), "data": Out(32), "ready": In(1), "whole": In(1)})
 
 
 def traffic_layout(config: Config) -> data.StructLayout:

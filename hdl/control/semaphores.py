@@ -20,7 +20,7 @@ class Semaphores(wiring.Component):
     """
 
     def __init__(self, config: Config):
-        self.names = [e.name.lower() for e in opcodes(config)]
+        self.names = [e.name.lower() for e in opcodes()]
         super().__init__(
             {f"take_{name}": In(TakeSignature()) for name in self.names}
             | {f"done_{name}": In(Done) for name in self.names}

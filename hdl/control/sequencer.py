@@ -1,7 +1,7 @@
 """Everything between the register file and the engines: one component of wires."""
 
 from amaranth import Cat, Module, ResetInserter
-from amaranth.lib import stream, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from gemmary.config import Config
@@ -13,19 +13,18 @@ from .counters import Counters
 from .dispatch import Dispatch
 from .fetch import Fetch
 from .issue import Issue
-from .layouts import FRONT, ControlSignature, InstructionWord, opcodes, traffic_layout
+from .layouts import FRONT, ControlSignature, opcodes, traffic_layout
 from .semaphores import Semaphores
 from .supervisor import Supervisor
 from .watchdog import Watchdog
 
 
 class Sequencer(wiring.Component):
-    """Fetches a program, checks its instructions and issues them to the engines (``load``, ``tensor``, ``vector``, ``store``;
-    those that are built), until its end or the first error. Without DMA, instructions come from ``instructions`` instead of
-    memory, and a program is whatever comes.
+    """Fetches a program, checks its instructions and issues them to the engines (``load``, ``tensor``, ``vector``, ``store``),
+    until its end or the first error.
 
-    ``begin``: the cycle in which a program starts. ``clear``, the last cycle of a soft reset, is to reset the engines too.
-    ``traffic`` tells counters and watchdog what moves on the memory bus; ``access``, without DMA, that the host is alive.
+    ``begin``: the cycle in which a program starts. ``clear``, the last cycle of a soft reset, is to reset the engines too. ``traffic`` tells counters and watchdog what moves
+    on the memory bus.
 
         fetch ─► dispatch ─┬► issue ─► engine     supervisor: start, end, errors, soft reset
                            ├► issue ─► engine     watchdog, counters
@@ -34,16 +33,16 @@ class Sequencer(wiring.Component):
 
     def __init__(self, config: Config):
         self.config = config
-        self.engines = opcodes(config)
-        front = (
-            {"bus": Out(BurstReadSignature(config)), "traffic": In(traffic_layout(config))}
-            if config.dma
-            else {"instructions": In(stream.Signature(InstructionWord)), "access": In(1)}
-        )
+        self.engines = opcodes()
         super().__init__(
             {e.name.lower(): In(EngineSignature(opcode)) for e, opcode in self.engines.items()}
-            | front
-            | {"control": In(ControlSignature(config)), "begin": Out(1), "clear": Out(1)}
+            | {
+                "bus": Out(BurstReadSignature(config)),
+                "traffic": In(traffic_layout(config)),
+                "control": In(ControlSignature(config)),
+                "begin": Out(1),
+                "clear": Out(1),
+            }
         )
 
     def elaborate(self, platform):
@@ -56,11 +55,9 @@ class Sequencer(wiring.Component):
         self.issues = {}
         for engine, opcode in self.engines.items():
             m.submodules[f"issue_{engine.name.lower()}"] = self.issues[engine] = clearable(Issue(self.config, opcode))
-        if self.config.dma:
-            m.submodules.fetch = self.fetch = clearable(Fetch(self.config))
-        # Faults: four engines, dispatch, the host's signals, fetch, watchdog.
-        faults = len(self.engines) + 3 + self.config.dma
-        m.submodules.supervisor = self.supervisor = Supervisor(faults, self_starting=not self.config.dma)
+        m.submodules.fetch = self.fetch = clearable(Fetch(self.config))
+        # Faults: four engines, dispatch, fetch, the host's signals, watchdog.
+        m.submodules.supervisor = self.supervisor = Supervisor(len(self.engines) + 4)
         self._front(m)
         self._engines(m)
         self._supervise(m)
@@ -69,9 +66,6 @@ class Sequencer(wiring.Component):
 
     def _front(self, m):
         """Where instructions come from."""
-        if not self.config.dma:
-            connect(m, flipped(self.instructions), self.dispatch.i)
-            return
         connect(m, self.fetch.o, self.dispatch.i)
         connect(m, self.fetch.bus, flipped(self.bus))
         m.d.comb += [
@@ -99,9 +93,8 @@ class Sequencer(wiring.Component):
         supervisor, engines = self.supervisor, [getattr(self, e.name.lower()) for e in self.engines]
         working = ~Cat(issue.complete for issue in self.issues.values()).all()
         quiet = Cat(engine.quiet for engine in engines).all()
-        sources = [(e, getattr(self, e.name.lower()).error) for e in self.engines] + [(FRONT, self.dispatch.error)]
-        if self.config.dma:
-            sources.append((FRONT, self.fetch.error))
+        sources = [(e, getattr(self, e.name.lower()).error) for e in self.engines]
+        sources += [(FRONT, self.dispatch.error), (FRONT, self.fetch.error)]
         for fault, (engine, error) in zip(supervisor.faults, sources):
             m.d.comb += [fault.valid.eq(error.valid), fault.cause.eq(error.cause), fault.engine.eq(engine)]
             m.d.comb += fault.offset.eq(error.offset)
@@ -118,8 +111,8 @@ class Sequencer(wiring.Component):
             supervisor.faults[len(sources) + 1].eq(self.watchdog.fault),
             supervisor.start.eq(self.control.start),
             supervisor.soft_reset.eq(self.control.soft_reset),
-            supervisor.active.eq(working | (self.fetch.active if self.config.dma else self.instructions.valid)),
-            supervisor.quiet.eq(quiet & self.fetch.quiet if self.config.dma else quiet),
+            supervisor.active.eq(working | self.fetch.active),
+            supervisor.quiet.eq(quiet & self.fetch.quiet),
             self.begin.eq(supervisor.begin),
             self.clear.eq(supervisor.clear),
         ]
@@ -135,11 +128,7 @@ class Sequencer(wiring.Component):
                 self.watchdog.offsets[engine].eq(issue.status.offset),
             ]
         busy = Cat(issue.status.state == State.BUSY for issue in self.issues.values()).any()
-        if self.config.dma:
-            moved = self.traffic.read | self.traffic.write | self.traffic.response
-            m.d.comb += self.counters.traffic.eq(self.traffic)
-        else:
-            moved = self.access
+        moved = self.traffic.read | self.traffic.write | self.traffic.response
         connect(m, status, flipped(control.status))
         m.d.comb += [shown.eq(count) for shown, count in zip(control.semaphores, self.semaphores.counts)]
         m.d.comb += [
@@ -151,6 +140,7 @@ class Sequencer(wiring.Component):
             self.watchdog.limit.eq(control.watchdog_limit),
             self.watchdog.front.eq(self.dispatch.i.payload.offset),
             self.counters.clear.eq(self.supervisor.begin),
+            self.counters.traffic.eq(self.traffic),
             self.counters.enable.eq(status.busy),
             self.counters.dispatched.eq(self.dispatch.dispatched),
             self.counters.index.eq(control.counter_index),

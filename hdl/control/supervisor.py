@@ -13,13 +13,11 @@ SETTLE_CYCLES = 8
 class Supervisor(wiring.Component):
     """Runs a program from ``start`` until nothing is ``active`` or a fault comes.
 
-    ``begin`` for one cycle when a program starts (a ``start`` while busy or after an error is ignored). With ``self_starting`` a
-    program is whatever makes ``active``, without a start. ``faults``, in order of rank: the first one is kept in ``status``,
+    ``begin`` for one cycle when a program starts (a ``start`` while busy or after an error is ignored). ``faults``, in order of rank: the first one is kept in ``status``,
     ``halt`` rises and stays until a ``soft_reset``, which waits until all is ``quiet`` and then raises ``clear`` for one cycle.
     """
 
-    def __init__(self, faults: int, self_starting: bool):
-        self.self_starting = self_starting
+    def __init__(self, faults: int):
         super().__init__(
             {
                 "start": In(1),
@@ -59,10 +57,8 @@ class Supervisor(wiring.Component):
                     m.d.sync += [status.busy.eq(0), status.done.eq(1), status.done_event.eq(1)]
             with m.Else():
                 m.d.comb += self.begin.eq(self.start)
-                with m.If(self.active if self.self_starting else self.start):
+                with m.If(self.start):
                     m.d.sync += [status.busy.eq(1), status.done.eq(0)]
-                with m.Elif(self.start):
-                    m.d.sync += status.done.eq(0)
         return m
 
     def _drain(self, m):

@@ -9,7 +9,7 @@ from gemmary.config import SEMAPHORES, Config
 from gemmary.isa import Engine
 from gemmary.registers import COUNTER_BASE, COUNTERS, ENGINE_BASE, ENGINE_SIZE, REGISTERS, State
 
-from ..control.layouts import ControlSignature, PushSignature
+from ..control.layouts import ControlSignature
 from ..interfaces import RegisterBus
 
 BY_NAME = {register.name: register for register in REGISTERS}
@@ -35,8 +35,8 @@ class RegisterFile(wiring.Component):
     """Answers ``bus`` for every register of `registers.REGISTERS` and commands the sequencer through ``control``.
 
     A write honours strobes; to a read-only register it does nothing. ``error`` for an address without a register. ``irq``:
-    an enabled interrupt is pending. What is written to INSTRUCTION goes to ``push``; ``error`` while that is not ready (always,
-    with DMA). One access in 2 cycles.
+    an enabled interrupt is pending. INSTRUCTION,
+    which is for machines without DMA, refuses writes. One access in 2 cycles.
     """
 
     def __init__(self, config: Config):
@@ -46,7 +46,6 @@ class RegisterFile(wiring.Component):
                 "bus": In(RegisterBus()),
                 "control": Out(ControlSignature(config)),
                 "irq": Out(1),
-                "push": Out(PushSignature()),
             }
         )
 
@@ -83,7 +82,7 @@ class RegisterFile(wiring.Component):
                     if register.access != "wo":
                         m.d.sync += payload.data.eq(Mux(request.write, 0, values.pop(register.name)))
                     if register.name == "INSTRUCTION":
-                        m.d.sync += payload.error.eq(request.write & ~self.push.ready)
+                        m.d.sync += payload.error.eq(request.write)
             for index in range(len(COUNTERS)):
                 with m.Case((COUNTER_BASE >> 2) + index):
                     m.d.sync += payload.data.eq(Mux(request.write, 0, self.control.counter))
@@ -156,10 +155,6 @@ class RegisterFile(wiring.Component):
             m.d.comb += control.semaphore_signal.eq(data)
         with m.If(self._written("SEMAPHORE_TAKE")):
             m.d.comb += control.semaphore_take.eq(data)
-        m.d.comb += [
-            self.push.valid.eq(self._written("INSTRUCTION") & self.push.ready),
-            self.push.data.eq(data),
-        ]
 
     def _status(self, m):
         """What the sequencer says."""
@@ -171,7 +166,7 @@ class RegisterFile(wiring.Component):
             "ERROR_CAUSE": packed("ERROR_CAUSE", cause=status.cause, engine=status.engine),
             "ERROR_ADDRESS_LOW": located[:32],
             "ERROR_ADDRESS_HIGH": located[32:],
-            "INSTRUCTION_READY": self.push.whole,
+            "INSTRUCTION_READY": Const(0, 32),
         }
         values |= {f"SEMAPHORE_{i}": count for i, count in enumerate(self.control.semaphores)}
         for engine, shown in engines.items():

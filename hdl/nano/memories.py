@@ -29,9 +29,7 @@ class Words(wiring.Component):
         m = Module()
         reads = []
         for i in range(self.halves):
-            m.submodules[f"half_{i}"] = half = memory.Memory(
-                shape=WORD_BITS, depth=self.depth, init=[], attrs=NO_CHECK
-            )
+            m.submodules[f"half_{i}"] = half = memory.Memory(shape=WORD_BITS, depth=self.depth, init=[], attrs=NO_CHECK)
             read, write = half.read_port(), half.write_port()
             m.d.comb += [
                 read.addr.eq(self.address),
@@ -64,9 +62,7 @@ class Accumulators(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         for i in range(self.halves):
-            m.submodules[f"half_{i}"] = half = memory.Memory(
-                shape=WORD_BITS, depth=self.depth, init=[], attrs=NO_CHECK
-            )
+            m.submodules[f"half_{i}"] = half = memory.Memory(shape=WORD_BITS, depth=self.depth, init=[], attrs=NO_CHECK)
             read, write = half.read_port(), half.write_port()
             m.d.comb += [
                 read.addr.eq(self.read_address),

@@ -7,6 +7,8 @@ from amaranth.lib.wiring import In, Out
 from .instructions import DATA_BITS, INDEXED, OPERAND_BITS, WORD_BITS, Op, Unary
 from .instructions import Out as Port
 
+BLOCK = 512
+"""The ROM has a multiple of so many words."""
 STACK = 4
 """Calls inside calls."""
 
@@ -27,7 +29,7 @@ class Processor(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        depth = 1 << (len(self.microcode) - 1).bit_length()
+        depth = -len(self.microcode) % BLOCK + len(self.microcode)
         m.submodules.rom = rom = memory.Memory(shape=WORD_BITS, depth=depth, init=self.microcode)
         fetch = rom.read_port()
         op, operand = Signal(Op), fetch.data[:OPERAND_BITS]
@@ -50,9 +52,9 @@ class Processor(wiring.Component):
             with m.If(now):
                 m.d.sync += pc.eq(after)
                 with m.If((op == Op.CALL) | (op == Op.POLL) & self.poll):
-                    m.d.sync += [old.eq(new) for old, new in zip(stack, [following, *stack])]
+                    m.d.sync += Cat(stack).eq(Cat(following, *stack))
                 with m.If(op == Op.RET):
-                    m.d.sync += [old.eq(new) for old, new in zip(stack, stack[1:])]
+                    m.d.sync += Cat(stack).eq(Cat(stack[1:]))
                 self._operate(m, op, operand, memory_word, a, x, carry)
         return m
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from gemmary.config import PRESETS
 from gemmary.emulator.device import EmulatorDevice
 from gemmary.isa import Cause
 from gemmary.runtime.device import DeviceError
@@ -9,7 +10,7 @@ from hdl.simulation.device import RtlDevice
 from verif.agents.programs import illegal_programs, random_program
 from verif.configs import TINY, TINY_NARROW_BUS
 
-CONFIGS = {config.name: config for config in (TINY, TINY_NARROW_BUS)}
+CONFIGS = {config.name: config for config in (TINY, TINY_NARROW_BUS, PRESETS["nano"])}
 MEMORY = 1 << 20
 WATCHDOG = 3000
 

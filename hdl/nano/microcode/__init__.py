@@ -7,6 +7,10 @@ from .control import control
 from .host import host
 from .matmul import matmul
 from .vector import vector
+from .words import routines
+
+ROM_WORDS = 1536
+"""Six block RAMs of an iCE40."""
 
 
 def microcode(config: Config) -> list[int]:
@@ -16,4 +20,7 @@ def microcode(config: Config) -> list[int]:
     host(a, config)
     matmul(a, config)
     vector(a, config)
-    return a.words()
+    routines(a)
+    words = a.words()
+    assert len(words) <= ROM_WORDS, f"{len(words)} words of microcode do not fit the ROM"
+    return words

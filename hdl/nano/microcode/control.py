@@ -1,5 +1,7 @@
 """From reset to the execution of instructions: checks, semaphores, errors."""
 
+from contextlib import contextmanager
+
 from gemmary import registers
 from gemmary.config import SEMAPHORE_MAX, Config
 from gemmary.isa import ENGINE, FORMATS, MAX_COUNT, VERSION, Cause, Engine, Field, Opcode
@@ -15,6 +17,8 @@ _FIELDS = {r.name: {f.name: 1 << f.offset for f in r.fields} for r in REGISTERS}
 STATUS, EVENT = _FIELDS["STATUS"], _FIELDS["INTERRUPT_STATUS"]
 WATCHDOG_LIMIT = 1_000_000
 INSTRUCTION_CYCLES = 2
+SEARCH, TURN = 8, 26
+"""Instructions of the wait for semaphores: for each one passed over, and from the one found at 0 to the next search."""
 
 
 def control(a: Assembler, config: Config) -> None:
@@ -157,7 +161,18 @@ def _check_fields(a, opcode):
             assert field.kind == "reserved" or field.allowed == tuple(range(1 << free)), field
             for position in range(field.offset + free, field.offset + field.width):
                 zero[position // 16] = zero.get(position // 16, 0) | 1 << position % 16
+    # The last ones are reserved as a whole.
+    tail = next(
+        i
+        for i in range(data.INSTRUCTION_HALFWORDS)
+        if all(zero.get(j) == 0xFFFF for j in range(i, data.INSTRUCTION_HALFWORDS))
+    )
+    with _over(a, tail, data.INSTRUCTION_HALFWORDS):
+        a.ld(INDEXED | data.INSTRUCTION)
+        a.jnz("refuse")
     for halfword, mask in zero.items():
+        if halfword >= tail:
+            continue
         a.ld(data.INSTRUCTION + halfword)
         if mask & 0xFF == 0:
             a.swap()
@@ -168,26 +183,42 @@ def _check_fields(a, opcode):
             assert mask == 0xFFFF, (opcode, halfword, hex(mask))
         a.jnz("refuse")
     put(a, Cause.COUNT, data.CAUSE)
-    for loop in FORMATS[opcode].loops:
-        a.ld(data.field(opcode, f"count_{loop}"))
+    loops = FORMATS[opcode].loops
+    first = data.field(opcode, f"count_{loops[0]}")
+    assert data.field(opcode, f"count_{loops[-1]}") == first + len(loops) - 1
+    with _over(a, first, first + len(loops)):
+        a.ld(INDEXED)
         a.addi(-1)
         a.swap()
         a.andi(0xFF & ~(MAX_COUNT - 1 >> 8))
         a.jnz("refuse")
 
 
+@contextmanager
+def _over(a, first: int, end: int):
+    """A loop with X from ``first`` up to ``end``."""
+    a.ldxi(first)
+    again = a.label(a.unnamed())
+    yield
+    a.addx(1)
+    a.txa()
+    a.xori(end)
+    a.jnz(again)
+
+
 def _check_code(a, field: Field):
     """One of the values of a field of at most 8 bits."""
     known = a.unnamed()
-    for value in field.allowed:
+    for i, value in enumerate(field.allowed):
         shift = field.offset % 16
         a.ld(data.INSTRUCTION + field.offset // 16)
         if shift >= 8:
             a.swap()
         a.andi(((1 << field.width) - 1) << shift % 8)
         a.xori(value << shift % 8)
-        a.jz(known)
-    a.jmp("refuse")
+        if i < len(field.allowed) - 1:
+            a.jz(known)
+    a.jnz("refuse")
     a.label(known)
 
 
@@ -219,12 +250,17 @@ def _wait(a):
         a.ld(source)
         a.st(INDEXED | target)
 
+    start = len(a.code)
     a.label("wait again")
     move(a, wait, data.MASK)
+    before = len(a.code)
     _each_semaphore(a, "blocked")
     a.ld(INDEXED | data.SEMAPHORES)
     a.jz("at zero")
+    turn = len(a.code) - start
     _next_semaphore(a, "blocked")
+    # A semaphore that is not waited for takes all of it but the two instructions that read its count.
+    assert len(a.code) - before - 1 - 2 == SEARCH
 
     move(a, wait, data.MASK)
     _each_semaphore(a, "lower")
@@ -247,10 +283,10 @@ def _wait(a):
     a.ldi(State.WAIT_SEMAPHORE)
     a.st(INDEXED | data.STATE)
     a.poll("answer")
-    # The cycles of this turn, of which the search for semaphore s takes at least 8 s instructions.
+    # The cycles of this turn, but for a few where it waits for several semaphores: so the watchdog is late, never early.
     a.ld(data.AWAITED)
-    doubled(a, 4)
-    a.addi(INSTRUCTION_CYCLES * 32)
+    doubled(a, (INSTRUCTION_CYCLES * SEARCH).bit_length() - 1)
+    a.addi(INSTRUCTION_CYCLES * (turn + TURN))
     add_to(a, data.WAITED)
     limit = data.register("WATCHDOG_LIMIT")
     a.ld(limit)
@@ -261,7 +297,7 @@ def _wait(a):
     a.ld(data.WAITED + 1)
     a.sbc(limit + 1)
     a.jnc("wait again")
-    assert len(a.code) - start + 8 >= 32, "the watchdog would count too much"
+    assert len(a.code) - start == TURN
     put(a, Cause.WATCHDOG, data.CAUSE)
     a.jmp("fail engine")
 

@@ -5,7 +5,7 @@ from gemmary.isa import FORMATS, Opcode
 
 from ..instructions import INDEXED, Assembler, In, Mode, Out
 from . import data
-from .words import add_to, beyond, bit, extended, high_byte, low_byte, move, output, outside
+from .words import add_to, beyond, bit, extend_to, high_byte, low_byte, move, output, outside
 
 LOOPS = FORMATS[Opcode.MATMUL].loops
 OUTER = len(LOOPS) - 1
@@ -32,8 +32,8 @@ def _begin(a):
     _inner_steps(a)
     output(a, _field("x_stride"), Out.X_STRIDE)
     output(a, _field("x_limit"), Out.X_LIMIT)
-    extended(a, _field("x_start"), data.X)
-    extended(a, _field("y_start"), data.Y_BASE)
+    extend_to(a, _field("x_start"), data.X)
+    extend_to(a, _field("y_start"), data.Y_BASE)
     low_byte(a, _field("constant"))
     a.st(data.MODE)
     a.ld(_field("accumulator_step_x"))
@@ -137,13 +137,15 @@ def _next(a):
     add_to(a, data.X)
     a.jmp("tile")
     a.label("restart x")
-    extended(a, _field("x_start"), data.X)
     a.txa()
     a.xori(LOOPS.index("ky") + 1)
+    a.st(data.KIND)
+    extend_to(a, _field("x_start"), data.X)
+    a.ld(data.KIND)
     a.jnz("restart y")
     high_byte(a, _field("y_dilation"))
     add_to(a, data.Y_BASE)
     a.jmp("tile")
     a.label("restart y")
-    extended(a, _field("y_start"), data.Y_BASE)
+    extend_to(a, _field("y_start"), data.Y_BASE)
     a.jmp("tile")

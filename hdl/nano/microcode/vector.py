@@ -6,7 +6,7 @@ from gemmary.isa import FORMATS, Opcode, Space
 from ..instructions import INDEXED, Assembler, In, Out
 from . import data
 from .requantize import requantize
-from .words import add_to, beyond, bit, doubled, extended, high_byte, low_byte, move, output, outside, put
+from .words import add_to, beyond, bit, doubled, extend_to, extended, high_byte, low_byte, move, output, outside, put
 
 LOOPS = ("n", "y", "x")
 """The loops over results. In X, loop i is i + 1."""
@@ -48,8 +48,8 @@ def _begin(a):
         ("parameter", data.PARAMETER),
     ):
         move(a, _field(f"{name}_address"), address)
-    extended(a, _field("x_start"), data.X_BASE)
-    extended(a, _field("y_start"), data.Y_BASE)
+    extend_to(a, _field("x_start"), data.X_BASE)
+    extend_to(a, _field("y_start"), data.Y_BASE)
     for name, address in (
         ("zero_point", data.ZERO_POINT),
         ("low", data.CLIP_LOW),
@@ -313,15 +313,17 @@ def _next_row(a):
     add_to(a, data.X_BASE)
     a.jmp("result row")
     a.label("restart result x")
-    extended(a, _field("x_start"), data.X_BASE)
     a.txa()
     a.xori(LOOPS.index("y") + 1)
+    a.st(data.KIND)
+    extend_to(a, _field("x_start"), data.X_BASE)
+    a.ld(data.KIND)
     a.jnz("restart result y")
     low_byte(a, _field("y_stride"))
     add_to(a, data.Y_BASE)
     a.jmp("result row")
     a.label("restart result y")
-    extended(a, _field("y_start"), data.Y_BASE)
+    extend_to(a, _field("y_start"), data.Y_BASE)
     a.ld(_field("parameter_step_n"))
     a.add(data.PARAMETER)
     a.st(data.PARAMETER)

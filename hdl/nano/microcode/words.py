@@ -1,6 +1,6 @@
 """Short sequences that all parts of the microcode use."""
 
-from ..instructions import Assembler, Out
+from ..instructions import INDEXED, Assembler, Out
 
 
 def put(a: Assembler, value: int, *addresses: int) -> None:
@@ -27,6 +27,21 @@ def extended(a: Assembler, source: int, target: int) -> None:
     a.st(target)
     sign(a)
     a.st(target + 1)
+
+
+def extend_to(a: Assembler, source: int, target: int) -> None:
+    """The same as `extended`, shorter; X is lost."""
+    a.ld(source)
+    a.ldxi(target)
+    a.call("extend to X")
+
+
+def routines(a: Assembler) -> None:
+    a.label("extend to X")  # data[X] (2 words) = A, sign-extended
+    a.st(INDEXED)
+    sign(a)
+    a.st(INDEXED | 1)
+    a.ret()
 
 
 def sign(a: Assembler) -> None:
