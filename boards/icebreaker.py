@@ -7,9 +7,10 @@ from amaranth.lib import io
 from amaranth_boards.icebreaker import ICEBreakerPlatform
 
 from gemmary.config import Config
+from hdl.nano.accelerator import NanoAccelerator
 
 from .board import Board
-from .chips.ice40 import Ice40Clock, ice40up5k
+from .chips.ice40 import Ice40Clock, Ice40MultiplierPair, ice40up5k
 from .system import System
 
 OSCILLATOR_MHZ = Fraction(12)
@@ -24,7 +25,11 @@ class IceBreaker(Elaboratable):
     def elaborate(self, platform):
         m = Module()
         m.submodules.clock = Ice40Clock(platform.request("clk12", dir="-").io, OSCILLATOR_MHZ, self.board.clock_mhz)
-        m.submodules.system = system = System(self.config, self.board.divisor)
+        m.submodules.system = system = System(
+            self.config,
+            self.board.divisor,
+            accelerator=NanoAccelerator(self.config, multiplier=Ice40MultiplierPair),
+        )
         uart = platform.request("uart", dir={"rx": "-", "tx": "-"})
         m.submodules.rx = rx = io.Buffer("i", uart.rx)
         m.submodules.tx = tx = io.Buffer("o", uart.tx)

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out, connect
 
 from gemmary.config import Config
 from gemmary.registers import WINDOW
-from hdl.accelerator import Accelerator
+from hdl.accelerator import accelerator_of
 from hdl.interfaces import RegisterBus
 
 from .link.link import Link
@@ -47,17 +47,21 @@ class System(wiring.Component):
     """An accelerator that a host reaches through ``rx`` and ``tx``, a bit every ``divisor`` cycles.
 
     With DMA there are ``memory_bytes`` of RAM on the accelerator's bus; the host finds them from WINDOW on, and the registers
-    below. Without, WINDOW holds the on-chip memories. ``irq``: the interrupt.
+    below. Without, WINDOW holds the on-chip memories. ``irq``: the interrupt. ``accelerator`` stands in for
+    ``accelerator_of(config)``.
     """
 
-    def __init__(self, config: Config, divisor: int, memory_bytes: int = 0):
+    def __init__(
+        self, config: Config, divisor: int, memory_bytes: int = 0, accelerator: wiring.Component | None = None
+    ):
         self.config, self.divisor, self.memory_bytes = config, divisor, memory_bytes
+        self.accelerator = accelerator or accelerator_of(config)
         super().__init__({"rx": In(1), "tx": Out(1, init=1), "irq": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.link = link = Link(self.divisor)
-        m.submodules.accelerator = accelerator = Accelerator(self.config)
+        m.submodules.accelerator = accelerator = self.accelerator
         m.d.comb += [link.rx.eq(self.rx), self.tx.eq(link.tx), self.irq.eq(accelerator.irq)]
         if not self.config.dma:
             connect(m, link.bus, accelerator.host)

@@ -1,11 +1,13 @@
-"""Lattice iCE40: its PLL, its tools."""
+"""Lattice iCE40: its PLL, its multipliers, its tools."""
 
 from fractions import Fraction
 
 from amaranth import ClockDomain, ClockSignal, Const, Elaboratable, Instance, Module, Signal
+from amaranth.lib import wiring
 from amaranth.lib.cdc import ResetSynchronizer
 
 from gemmary.errors import InputError
+from hdl.nano.multiplier import PairSignature
 
 from .chip import Chip
 
@@ -17,7 +19,7 @@ PHASE_DETECTOR = (10, 133)
 def ice40up5k(package: str) -> Chip:
     return Chip(
         device=f"iCE40UP5K-{package}",
-        synthesis="synth_ice40 -device u -dsp -abc9 -top top",
+        synthesis="synth_ice40 -device u -dsp -spram -abc9 -top top",
         router="nextpnr-ice40",
         route_options=("--up5k", f"--package={package}"),
         constraints="pcf",
@@ -72,4 +74,41 @@ class Ice40Clock(Elaboratable):
             o_LOCK=locked,
         )
         m.submodules.reset = ResetSynchronizer(~locked)
+        return m
+
+
+class Ice40MultiplierPair(wiring.Component):
+    """`hdl.nano.multiplier.MultiplierPair` in one SB_MAC16, as two multipliers of 8 by 8 bits with the registers at its inputs
+    and behind its products (iCE40 technology library, Lattice FPGA-TN-02129)."""
+
+    def __init__(self):
+        super().__init__(PairSignature())
+
+    def elaborate(self, platform):
+        m = Module()
+        holds = ("AHOLD", "CHOLD", "DHOLD", "OHOLDTOP", "OHOLDBOT")
+        resets = ("IRSTTOP", "IRSTBOT", "ORSTTOP", "ORSTBOT")
+        adders = ("OLOADTOP", "OLOADBOT", "ADDSUBTOP", "ADDSUBBOT", "CI", "ACCUMCI", "SIGNEXTIN")
+        zeros = {f"i_{name}": Const(0) for name in (*holds, *resets, *adders)}
+        m.submodules.mac = Instance(
+            "SB_MAC16",
+            p_A_REG=Const(1, 1),
+            p_B_REG=Const(1, 1),
+            p_TOP_8x8_MULT_REG=Const(1, 1),
+            p_BOT_8x8_MULT_REG=Const(1, 1),
+            p_TOPOUTPUT_SELECT=Const(2, 2),  # the product of the upper bytes
+            p_BOTOUTPUT_SELECT=Const(2, 2),
+            p_MODE_8x8=Const(1, 1),
+            p_A_SIGNED=Const(1, 1),
+            p_B_SIGNED=Const(1, 1),
+            i_CLK=ClockSignal(),
+            i_CE=Const(1),
+            i_A=self.a.as_value(),
+            i_B=self.w.as_value(),
+            i_BHOLD=~self.load,
+            i_C=Const(0, 16),
+            i_D=Const(0, 16),
+            o_O=self.p.as_value(),
+            **zeros,
+        )
         return m
