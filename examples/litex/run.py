@@ -71,7 +71,7 @@ def write_verilog(soc: SoC, rom: bytes, folder: Path) -> list[Path]:
     (folder / "soc.v").write_text(verilog.main_source)
     for name, contents in verilog.data_files.items():
         (folder / name).write_text(contents)
-    (folder / "gemmary.v").write_text(to_verilog(CONFIG))
+    simulators.write(folder / "gemmary.v", to_verilog(CONFIG))
     return [
         HERE / "tb.v",
         folder / "soc.v",

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from examples.simulators import write
 from gemmary.compiler import Program, compile_matmul
 from gemmary.config import Config
 
@@ -54,7 +55,7 @@ def write_image(config: Config, folder: Path, flip_weight: bool = False) -> None
         "RESULT_WORDS": result.size // config.bus_bytes,
     }
     lines = [f"localparam [31:0] {name} = 32'h{value:x};" for name, value in constants.items()]
-    (folder / "image.vh").write_text("\n".join(lines) + "\n")
+    write(folder / "image.vh", "\n".join(lines) + "\n")
     (folder / "ram.hex").write_text(hex_words(memory_image(program, a), config.bus_bytes))
     (folder / "expected.hex").write_text(hex_words(result.pack(y), config.bus_bytes))
 

@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     config = preset("small")
     write_image(config, folder, options.flip_weight)
-    (folder / "gemmary.v").write_text(to_verilog(config))
+    simulators.write(folder / "gemmary.v", to_verilog(config))
     sources = [folder / "gemmary.v", *(HERE / name for name in ("axi_ram.v", "host.v", "soc.v", "tb.v"))]
     for name in options.simulator or SIMULATORS:
         print(f"{name}:", flush=True)
