@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from .requantization import Requantization
+from .strips import Strips
 from .tensor import Tensor
 from .weights import WeightTensor
 from .window import Window
@@ -16,7 +17,7 @@ class Contraction:
     ``parameters`` is the address of the channels' parameters, ``table`` that of the table, if there is one.
     """
 
-    source: Tensor
+    source: Tensor | Strips
     weights: WeightTensor
     result: Tensor
     window: Window

@@ -11,6 +11,7 @@ from .product import Chunk, Job, Places, Product
 from .regions import load_inputs
 from .runs import Run, make_runs
 from .slots import Slots
+from .strips import Strips
 from .tiling import OVERHEAD, RAMP, Tiling, choose_tiling
 from .transfer import Loop, transfer_fields
 
@@ -95,12 +96,17 @@ class Lowering:
 
     def _load_activations(self, job: Job, chunk: Chunk, words: tuple[int, int], slot: int) -> None:
         start, count = words
-        block, operation = job.block, self.operation
-        address = slot + start * block.in_positions
+        block, source, positions = job.block, self.operation.source, job.block.in_positions
+        some = chunk.word + start, count
+        if isinstance(source, Strips):
+            fields_of_loads = source.loads(self.config, block, some, chunk.words, slot + start)
+            first, size = slot, chunk.words * positions
+        else:
+            first, size = slot + start * positions, count * positions
+            fields_of_loads = load_inputs(self.config, source, self.operation.window, block, some, first)
         parts = self.config.rows // self.config.columns
-        writes = [Region(Space.ACTIVATION, address * parts, (address + count * block.in_positions) * parts)]
-        source = operation.source, operation.window, block, (chunk.word + start, count), address
-        for fields in load_inputs(self.config, *source):
+        writes = [Region(Space.ACTIVATION, first * parts, (first + size) * parts)]
+        for fields in fields_of_loads:
             self.builder.emit(Opcode.LOAD, fields, [], writes)
 
     def _load_weights(self, job: Job, chunk: Chunk, words: tuple[int, int], slot: int) -> None:
@@ -128,7 +134,8 @@ class Lowering:
         else:
             parts = [((tiles[0] + n, 1), (0, job.block.images)) for n in range(tiles[1])]
         for some, images in parts:
-            product = Product(job, chunk, places, words, some, images, first)
+            interleaved = isinstance(self.operation.source, Strips)
+            product = Product(job, chunk, places, words, some, images, first, interleaved)
             fields = product.fields(self.config, self.operation.window, self.operation.constant)
             self.builder.emit(Opcode.MATMUL, fields, product.reads(self.config), product.writes())
 

@@ -45,7 +45,7 @@ class Product:
     """``words`` of a chunk times ``tiles`` of a job, for ``images`` of its block; all three are (start, count).
 
     Loop n runs over tiles or over images, so one of the two has a count of 1. ``first``: the sum begins here.
-    Activations lie as ``[words, images, in_rows, in_columns]``, weights as ``[words, tiles, ky, kx]``, sums as
+    Activations lie as ``[words, images, in_rows, in_columns]`` or, ``interleaved``, with the words innermost; weights as ``[words, tiles, ky, kx]``, sums as
     ``[tiles, images, rows, columns]``.
     """
 
@@ -56,6 +56,7 @@ class Product:
     tiles: tuple[int, int]
     images: tuple[int, int]
     first: bool
+    interleaved: bool
 
     def fields(self, config: Config, window: Window, constant: int) -> dict[str, int]:
         block, chunk, over_images = self.job.block, self.chunk, self.images[1] > 1
@@ -70,7 +71,10 @@ class Product:
         }
         y_start, x_start = block.y_start + chunk.ky[0] * dy, block.x_start + chunk.kx[0] * dx
         line, tile_words = block.in_columns, chunk.taps * config.rows
-        word = self._activation + self.images[0] * block.in_image + y_start * line + x_start
+        # Activation words from one channel word to the next, and from one position to the next.
+        along, across = (1, chunk.words) if self.interleaved else (block.in_positions, 1)
+        position = self.images[0] * block.in_image + y_start * line + x_start
+        word = self.places.activation + self.words[0] * along + position * across
         weight = self._weight(config) + self.tiles[0] * tile_words
         return (
             {f"count_{loop}": n for loop, n in counts.items()}
@@ -79,7 +83,8 @@ class Product:
             | window.bounds(block, chunk.ky[0], chunk.kx[0])
             | walk_fields(
                 Opcode.MATMUL, "activation", word & 0xFFFF, counts,
-                n=block.in_image * over_images, k=block.in_positions, ky=dy * line, kx=dx, y=sy * line, x=sx,
+                n=block.in_image * over_images * across, k=along,
+                ky=dy * line * across, kx=dx * across, y=sy * line * across, x=sx * across,
             )
             | walk_fields(
                 Opcode.MATMUL, "weight", weight, counts,
@@ -94,8 +99,11 @@ class Product:
 
     def reads(self, config: Config) -> list[Region]:
         rows = config.rows // config.columns  # of `columns` bytes in an activation word
-        activation, weight = self._activation, self._weight(config)
-        words = self.words[1] * self.job.block.in_positions
+        weight, positions = self._weight(config), self.job.block.in_positions
+        if self.interleaved:
+            activation, words = self.places.activation, self.chunk.words * positions
+        else:
+            activation, words = self.places.activation + self.words[0] * positions, self.words[1] * positions
         weights = self.words[1] * self.job.tiles * self.chunk.taps * config.rows
         return [
             Region(Space.ACTIVATION, activation * rows, (activation + words) * rows),
@@ -106,10 +114,6 @@ class Product:
         block = self.job.block
         rows = (self.tiles[1] - 1) * block.positions + self.images[1] * block.rows * block.columns
         return [Region(Space.ACCUMULATOR, self._row, self._row + rows)]
-
-    @property
-    def _activation(self) -> int:
-        return self.places.activation + self.words[0] * self.job.block.in_positions
 
     def _weight(self, config: Config) -> int:
         return self.places.weight + self.words[0] * self.job.tiles * self.chunk.taps * config.rows

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from ..config import Config
-from .row_packing import PaddedImages
+from .strips import Strips
 from .runs import Run
 from .tensor import Tensor
 from .weights import WeightTensor
@@ -36,7 +36,7 @@ class Program:
 
     config: Config
     layers: tuple[Layer, ...]
-    tensors: dict[str, Tensor | WeightTensor | PaddedImages]
+    tensors: dict[str, Tensor | WeightTensor | Strips]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     constants: tuple[tuple[int, bytes], ...] = field(repr=False)

@@ -7,6 +7,7 @@ from ..config import Config
 from ..errors import InputError
 from ..isa import DType
 from .contraction import Contraction
+from .strips import Strips
 from .window import Split
 
 LATENCY = 100
@@ -191,6 +192,11 @@ def _cost(config: Config, operation: Contraction, blocks: Blocks, tiling: Tiling
     loaded = activation_bytes + weight_bytes + residual_bytes
     loads = blocks.count * word_chunks * activation_times + parts * chunks * weight_times + jobs * bool(residual_bytes)
     load = loaded / config.bus_bytes + loads * OVERHEAD
+    if isinstance(source, Strips):
+        load += (
+            source.load_cycles(config, blocks.total_in, LATENCY) * activation_times
+            - activation_bytes / config.bus_bytes
+        )
 
     matmuls = jobs * chunks * min(tiling.split.images, tiling.tiles)
     tensor = blocks.tile_cycles * source.words * weights.tiles[1] * window.taps + matmuls * OVERHEAD
