@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from ..config import Config
-from .strips import Strips
 from .runs import Run
+from .strips import Strips
 from .tensor import Tensor
 from .weights import WeightTensor
 
