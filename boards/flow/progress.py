@@ -43,7 +43,7 @@ class Steps:
     def run(self, name: str, command: list[str]) -> None:
         """Runs ``command`` in the folder as a step. GemmaryError with the end of its log if it fails."""
         log = self.folder / f"{name}.log"
-        with self.step(name) as show, log.open("w") as file:
+        with self.step(name) as show, log.open("w", buffering=1) as file:
             process = subprocess.Popen(
                 command,
                 cwd=self.folder,
