@@ -72,7 +72,7 @@ def suite(name: str) -> tuple[Network, ...]:
 
 
 def read(name: str, text: str) -> Network:
-    """The network in ``text``, a data file; InputError, naming the layer and the field, if it is malformed."""
+    """The network in ``text``, a data file; InputError, naming layer and field, for a malformed layer."""
     table = tomllib.loads(text)
     layers = tuple(map(from_table, table.pop("layers")))
     for layer in layers:

@@ -1,6 +1,7 @@
 """The workloads say what their sources say: totals, parameters, shapes that follow one another; and what bad input gets."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from gemmary import workloads
 from gemmary.errors import InputError
 from gemmary.workloads import Conv, Matmul, network, text
 
+PAGE = Path(__file__).parents[2] / "docs" / "workloads.md"
 NETWORKS = {name: workloads.load(name) for name in workloads.names()}
 CNNS = [name for name, item in NETWORKS.items() if len(item.input) == 3 and name != "vit-b16"]
 TRANSFORMERS = [
@@ -165,6 +167,13 @@ def test_every_data_file_is_a_network():
     assert sorted(file.name for file in files if file.name.endswith(".toml")) == sorted(
         f"{name}.toml" for name in NETWORKS
     )
+
+
+@pytest.mark.parametrize("item", NETWORKS.values(), ids=NETWORKS)
+def test_the_page_has_the_totals(item):
+    layers = f"{len(item.layers)} of {sum(layer.count for layer in item.layers)}"
+    row = f"| `{item.name}` | {item.title} | {layers} | {item.macs:,} | {item.published_macs:,} ± {item.tolerance:,} |"
+    assert row in PAGE.read_text(encoding="utf-8").splitlines()
 
 
 def test_single_layers():
