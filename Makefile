@@ -1,6 +1,8 @@
 # Each target makes the virtual environment it needs, and installs no more than that.
 PYTHON ?= python3
-PRESET ?= base
+PRESET ?=
+BOARD  ?=
+SEED   ?=
 JOBS   ?= auto
 SIM    ?= verilator icarus
 WAVES  ?= 0
@@ -18,13 +20,14 @@ unexport MAKEFLAGS MFLAGS MAKELEVEL
 # Two installations into one environment would trip over each other.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help venv sim test regress lint docs verilog examples train lock clean
+.PHONY: help venv sim test regress lint docs verilog fpga bitstream examples train lock clean
 
 help: ## print this list
 	@awk -F ': .*## ' '/^[a-z]+: .*##/ { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "  test and regress take SIM=verilator or SIM=icarus (default: both), K=pattern,"
-	@echo "  WAVES=1 and JOBS=n (default: one a core); verilog takes PRESET=name."
+	@echo "  WAVES=1 and JOBS=n (default: one a core); verilog takes PRESET=name; fpga and bitstream"
+	@echo "  take BOARD=name (default: ulx3s-85f), PRESET=name and SEED=n."
 
 venv: $(VENV)/test.stamp ## make .venv with everything that sim, test and lint need
 
@@ -45,7 +48,13 @@ docs: $(VENV)/rtl.stamp ## write the generated pages of docs/ again
 
 verilog: $(VENV)/rtl.stamp ## write the accelerator as Verilog: build/verilog/PRESET.v
 	@mkdir -p build/verilog
-	@$(BIN)/gemmary verilog --preset $(PRESET) -o build/verilog/$(PRESET).v
+	@$(BIN)/gemmary verilog --preset $(or $(PRESET),base) -o build/verilog/$(or $(PRESET),base).v
+
+fpga: $(VENV)/fpga.stamp ## place and route a board's design and report timing: build/boards/BOARD/report.json
+	@$(FPGA) fpga
+
+bitstream: fpga ## pack the bitstream of a board: build/boards/BOARD
+	@$(FPGA) bitstream
 
 examples: $(addprefix example-,$(EXAMPLE)) ## run the examples, or one: EXAMPLE=name (examples/README.md)
 
@@ -60,6 +69,7 @@ lock: $(VENV)/test.stamp $(VENV)/examples.stamp $(VENV)/fpga.stamp $(VENV)/train
 clean: ## remove what was built; .venv stays
 	@rm -rf build
 
+FPGA = $(BIN)/python -m scripts.fpga $(if $(BOARD),--board "$(BOARD)") $(if $(PRESET),--preset "$(PRESET)") $(if $(SEED),--seed "$(SEED)")
 PYTEST = $(BIN)/pytest -n $(JOBS) --dist worksteal --durations=10 $(if $(K),-k "$(K)")
 
 # --- The examples, and what each needs ---

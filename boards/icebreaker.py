@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from amaranth import Elaboratable, Module
+from amaranth import ClockDomain, Elaboratable, Module
 from amaranth.lib import io
 from amaranth_boards.icebreaker import ICEBreakerPlatform
 
@@ -24,6 +24,7 @@ class IceBreaker(Elaboratable):
 
     def elaborate(self, platform):
         m = Module()
+        m.domains.sync = ClockDomain()
         m.submodules.clock = Ice40Clock(platform.request("clk12", dir="-").io, OSCILLATOR_MHZ, self.board.clock_mhz)
         m.submodules.system = system = System(
             self.config,
@@ -44,8 +45,8 @@ BOARD = Board(
     name="icebreaker",
     chip=ice40up5k("sg48"),
     preset="nano",
-    clock_mhz=Fraction(18),
-    baud=1_000_000,
+    clock_mhz=Fraction(24),
+    baud=3_000_000,
     memory_bytes=0,
     seed=1,
     platform=ICEBreakerPlatform,

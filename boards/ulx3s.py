@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from amaranth import Elaboratable, Module, Signal
+from amaranth import ClockDomain, Elaboratable, Module, Signal
 from amaranth.lib import io
 from amaranth_boards.ulx3s import ULX3S_85F_Platform
 
@@ -24,6 +24,7 @@ class Ulx3s(Elaboratable):
 
     def elaborate(self, platform):
         m = Module()
+        m.domains.sync = ClockDomain()
         m.submodules.oscillator = oscillator = io.Buffer("i", platform.request("clk25", dir="-"))
         m.submodules.clock = Ecp5Clock(oscillator.i, OSCILLATOR_MHZ, self.board.clock_mhz)
         m.submodules.system = system = System(self.config, self.board.divisor, self.board.memory_bytes)

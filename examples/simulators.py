@@ -41,4 +41,4 @@ def verilator(sources: Sequence[Path], top: str, folder: Path, plusargs: Sequenc
     run = subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True)
     if run.returncode:
         raise SystemExit(f"Verilator failed: {run.stderr.strip()[-2000:]}")
-    return subprocess.run([folder / "verilated" / top, *plusargs], cwd=folder).returncode
+    return subprocess.run([folder / "verilated" / top, "+verilator+quiet", *plusargs], cwd=folder).returncode

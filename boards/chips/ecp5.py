@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from amaranth import ClockDomain, ClockSignal, Const, Elaboratable, Instance, Module, Signal
+from amaranth import ClockSignal, Const, Elaboratable, Instance, Module, Signal
 from amaranth.lib.cdc import ResetSynchronizer
 
 from gemmary.errors import InputError
@@ -53,7 +53,7 @@ def dividers(source: Fraction, wanted: Fraction) -> tuple[int, int, int]:
 
 
 class Ecp5Clock(Elaboratable):
-    """Domain ``sync`` of ``wanted`` MHz from ``pin``, a clock of ``source`` MHz; in reset until the PLL has locked."""
+    """Drives domain ``sync`` with ``wanted`` MHz from ``pin``, a clock of ``source`` MHz; in reset until the PLL has locked."""
 
     def __init__(self, pin, source: Fraction, wanted: Fraction):
         self.pin, (self.reference, self.feedback, self.output) = pin, dividers(source, wanted)
@@ -61,7 +61,6 @@ class Ecp5Clock(Elaboratable):
     def elaborate(self, platform):
         m = Module()
         locked = Signal()
-        m.domains.sync = ClockDomain()
         m.submodules.pll = Instance(
             "EHXPLLL",
             p_CLKI_DIV=self.reference,

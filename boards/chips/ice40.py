@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from amaranth import ClockDomain, ClockSignal, Const, Elaboratable, Instance, Module, Signal
+from amaranth import ClockSignal, Const, Elaboratable, Instance, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.cdc import ResetSynchronizer
 
@@ -49,8 +49,8 @@ def dividers(source: Fraction, wanted: Fraction) -> tuple[int, int, int]:
 
 
 class Ice40Clock(Elaboratable):
-    """Domain ``sync`` of ``wanted`` MHz from ``pad``, a clock pin of ``source`` MHz next to the PLL; in reset until the PLL has
-    locked."""
+    """Drives domain ``sync`` with ``wanted`` MHz from ``pad``, a clock pin of ``source`` MHz next to the PLL; in reset until
+    the PLL has locked."""
 
     def __init__(self, pad, source: Fraction, wanted: Fraction):
         self.pad, self.source, self.dividers = pad, source, dividers(source, wanted)
@@ -59,7 +59,6 @@ class Ice40Clock(Elaboratable):
         m = Module()
         locked = Signal()
         reference, feedback, output = self.dividers
-        m.domains.sync = ClockDomain()
         m.submodules.pll = Instance(
             "SB_PLL40_PAD",
             p_FEEDBACK_PATH="SIMPLE",

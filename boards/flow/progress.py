@@ -43,16 +43,7 @@ class Steps:
     def run(self, name: str, command: list[str]) -> None:
         """Runs ``command`` in the folder as a step. GemmaryError with the end of its log if it fails."""
         log = self.folder / f"{name}.log"
-        with self.step(name) as show, log.open("w") as file:
-            process = subprocess.Popen(
-                command,
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-            )
+        with self.step(name) as show, log.open("w", buffering=1) as file, self._start(command) as process:
             try:
                 for line in process.stdout:
                     file.write(line)
@@ -62,9 +53,11 @@ class Steps:
             except BaseException:
                 process.kill()
                 raise
-            finally:
-                process.wait()
         if process.returncode:
             lines = log.read_text().splitlines()
             errors = [line for line in lines if "ERROR" in line] or lines[-TAIL:]
             raise GemmaryError("\n".join([f"{name} failed (log: {log}):", *errors[:TAIL]]))
+
+    def _start(self, command: list[str]) -> subprocess.Popen:
+        output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
+        return subprocess.Popen(command, cwd=self.folder, stdin=subprocess.DEVNULL, **output)

@@ -23,11 +23,13 @@ class Frames(wiring.Component):
     answers on ``o``. ``bus``: one access at a time.
 
     The ``received`` and ``sent`` bits (with their strobes) are those of the same bytes, before them. ``tick`` comes once a
-    bit: GAP_BITS of them without a byte end an incomplete frame. Words of a write wait in a RAM until the CRC is known to be
-    right; a read answers word by word. Bytes that come while a request is performed are lost.
+    bit: ``gap_bits`` (a power of two) of them without a byte end an incomplete frame. Words of a write wait in a RAM until the
+    CRC is known to be right; a read answers word by word. Bytes that come while a request is performed are lost.
     """
 
-    def __init__(self):
+    def __init__(self, gap_bits: int = GAP_BITS):
+        assert gap_bits & (gap_bits - 1) == 0, gap_bits
+        self.gap_bits = gap_bits
         bit = data.StructLayout({"value": 1, "strobe": 1})
         super().__init__(
             {
@@ -80,7 +82,7 @@ class Frames(wiring.Component):
 
     def _watch_gap(self, m):
         """``idle`` now and then while no byte comes."""
-        timer = Signal(range(GAP_BITS))
+        timer = Signal(range(self.gap_bits))
         m.d.comb += self.idle.eq(self.tick & timer.all())
         m.d.sync += timer.eq(timer + self.tick)
         with m.If(self.active):

@@ -25,25 +25,26 @@ class Receiver(wiring.Component):
         m = Module()
         line = Signal(init=1)
         m.submodules.synchronizer = FFSynchronizer(self.rx, line, init=1)
-        phase, sample = Signal(range(self.divisor)), Signal()
-        # The start bit and the data bits, which push a marker out at the end.
-        received = Signal(10, init=1 << 9)
-        waits_for_start, complete = received[9], received[0]
+        phase, sample, started = Signal(range(self.divisor)), Signal(), Signal()
+        received = Signal(9, init=1 << 8)  # the data bits push a marker out
+        complete = received[0]
         m.d.comb += [
-            sample.eq(phase == self.divisor // 2 - 1),
+            sample.eq(self.active & (phase == self.divisor // 2 - 1)),
             self.bit.eq(line),
-            self.strobe.eq(self.active & sample & ~waits_for_start & ~complete),
-            self.data.eq(received[2:]),
+            self.strobe.eq(sample & started & ~complete),
+            self.data.eq(received[1:]),
         ]
         m.d.sync += [phase.eq(phase + 1), self.valid.eq(self.strobe & received[1])]
         with m.If(~self.active | (phase == self.divisor - 1)):
             m.d.sync += phase.eq(0)
-        with m.If(~self.active):
-            m.d.sync += [self.active.eq(~line), received.eq(received.init)]
-        with m.Elif(complete | (sample & waits_for_start)):
-            m.d.sync += self.active.eq(~line)
-        with m.If(self.active & sample & ~complete):
+        with m.If(self.strobe):
             m.d.sync += received.eq(Cat(received[1:], line))
+        with m.If(sample):
+            m.d.sync += started.eq(1)
+        with m.If(~self.active):
+            m.d.sync += [started.eq(0), received.eq(received.init)]
+        with m.If(~self.active | complete | (sample & ~started)):
+            m.d.sync += self.active.eq(~line)
         return m
 
 

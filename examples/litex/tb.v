@@ -24,7 +24,7 @@ module tb;
         if (status_valid) begin
             if (status != 0) $fatal(1, "status %0d", status);
             $display("%0d cycles from reset to the end", cycles);
-            $finish;
+            $finish(0);
         end
         if (cycles == LIMIT) $fatal(1, "FAIL: no end after %0d cycles", LIMIT);
     end

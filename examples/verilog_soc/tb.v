@@ -56,7 +56,7 @@ module tb;
             if (mismatches != 0 || count != RESULT_WORDS)
                 $fatal(1, "FAIL: %0d of %0d words differ from NumPy", mismatches, count);
             $display("PASS: %0d words equal NumPy, %0d cycles from first fetch to last write", count, cycles);
-            $finish;
+            $finish(0);
         end
     end
 endmodule

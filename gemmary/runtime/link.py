@@ -23,7 +23,7 @@ GAP_BITS = 4096
 """After a silence of so many bits the device takes the next byte for the first of a frame."""
 
 BITS = 10  # that a byte takes on the line
-ATTEMPTS = 6
+ATTEMPTS = 8
 PATIENCE_S = 0.1
 """How much longer than its bits an answer may take, as USB adapters hold bytes back."""
 

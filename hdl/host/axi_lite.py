@@ -10,8 +10,9 @@ from ..interfaces import AxiLiteSignature, RegisterBus
 class AxiLiteBridge(wiring.Component):
     """The subordinate of ``axi``, the manager of ``bus``.
 
-    One access at a time; reads and writes that wait together take turns. AW and W may come in either order. ``error`` of the
-    register bus becomes SLVERR. An access takes 3 cycles with a register bus that answers in the next one.
+    One access at a time; reads and writes that wait together take turns. AW and W may come in either order. No output of
+    ``axi`` depends on an input of the same cycle. ``error`` of the register bus becomes SLVERR. An access takes 3 cycles with a
+    register bus that answers in the next one.
     """
 
     def __init__(self, address_bits: int):
@@ -26,7 +27,8 @@ class AxiLiteBridge(wiring.Component):
         with m.FSM():
             with m.State("idle"):
                 write = self.write_ready & ~(axi.ar.valid & wrote)
-                m.d.comb += [idle.eq(1), axi.ar.ready.eq(~write)]
+                # Reads go on when there is no write, or when it is their turn: whether one is there plays no part in it.
+                m.d.comb += [idle.eq(1), axi.ar.ready.eq(~self.write_ready | wrote)]
                 with m.If(write | axi.ar.valid):
                     m.d.sync += [request.valid.eq(1), request.payload.write.eq(write), wrote.eq(write)]
                     m.next = "request"

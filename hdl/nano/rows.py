@@ -19,10 +19,14 @@ class Rows(wiring.Component):
     """START sends as many rows through the array as ``data`` says, one a cycle (every second with Mode.SLOW); `Out` names the
     ports that set them up.
 
-    In cycle t ``request`` asks for ``activation``, or not where the row is the ``constant``: ``inside`` in t + 1 says which.
-    ``summed`` in t + SUMMED: the row is read from the ``accumulator``; ``written`` in the cycle after it: it goes to ``target``.
-    ``busy`` until the last is written. ``failed``: an address was outside its memory; it and all after it are dropped.
-    Afterwards the addresses are those of the last row; ADVANCE adds the steps to them.
+    The first row has t = the cycle after START. In cycle t ``request`` asks for ``activation``, or not where the row is the
+    ``constant``: ``inside`` in t + 1 says which. ``summed`` in t + SUMMED: the row is read from the ``accumulator``; ``written`` in
+    the cycle after it: it goes to ``target``. ``busy`` until the last is written, inclusive. Addresses wrap at 2**16. Afterwards
+    they are those of the last row, x is undefined; ADVANCE adds the steps to the addresses.
+
+    X_HIGH:X_LOW is x, signed, X_BITS wide; it advances by X_STRIDE, and from 2**16 on stays outside. ``failed``: an address was
+    outside its memory (that of an activation counts where the row is inside). That row and all after it are not written, those
+    under way with it may not be; then the addresses are undefined. START clears it.
     """
 
     def __init__(self, config: Config):

@@ -37,7 +37,7 @@ class Machine:
         """Clock, reset, agents and checkers."""
         dut = self.dut
         for handle in dut:
-            if handle._name.startswith(("s_axil_", "m_axi_")) and _driven_by_bench(handle._name):
+            if handle._name.startswith(("s_axil_", "m_axi_")) and driven_by_bench(handle._name):
                 handle.value = 0
         dut.aresetn.value = 0
         Clock(dut.aclk, bench.PERIOD_NS, unit="ns").start()
@@ -101,7 +101,7 @@ class Machine:
             checker.check()
 
 
-def _driven_by_bench(name: str) -> bool:
+def driven_by_bench(name: str) -> bool:
     """Whether the pin is an input of the accelerator."""
     bus, _, pin = name.rpartition("_")
     ours = ("aw", "w", "ar") if bus == "s_axil" else ("b", "r")
@@ -113,4 +113,4 @@ def config_of_case(configs) -> Config:
     return next(config for config in configs if config.name == bench.case().split("-on-")[-1])
 
 
-__all__ = ["Machine", "cocotb", "config_of_case"]
+__all__ = ["Machine", "cocotb", "config_of_case", "driven_by_bench"]
