@@ -61,7 +61,9 @@ def crossings(netlist: dict, asynchronous: Iterable[str] = ()) -> list[Crossing]
 
 
 def _top(netlist: dict) -> dict:
-    modules = netlist["modules"]
+    modules = netlist.get("modules") if isinstance(netlist, dict) else None
+    if not isinstance(modules, dict):
+        raise ValueError("this is not what Yosys' write_json writes: it has no modules")
     real = {name for name, module in modules.items() if not _box(module)}
     tops = [name for name in real if "top" in modules[name].get("attributes", {})] or sorted(real)
     if len(tops) != 1:
