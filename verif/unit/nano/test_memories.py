@@ -2,8 +2,10 @@
 
 import cocotb
 import pytest
+from amaranth.hdl import Module, Signal
+from amaranth.sim import Simulator
 
-from hdl.nano.memories import Accumulators, Words
+from hdl.nano.memories import Accumulators, Words, halfword
 from verif import bench
 
 CASES = {
@@ -17,6 +19,24 @@ HALF = 16
 @pytest.mark.parametrize("case", CASES)
 def test_memories(simulate, case):
     simulate(CASES[case](), case, tests=case.split("-")[0])
+
+
+@pytest.mark.parametrize("halves", [1, 2, 8])
+def test_halfword(halves):
+    """Every halfword of a word by its position, the lowest first."""
+    m, word, position = Module(), Signal(HALF * halves), Signal(range(max(2, halves)))
+    chosen = halfword(m, word, position)
+
+    async def check(context):
+        context.set(word, sum(0x8001 * (i + 1) % 0x10000 << HALF * i for i in range(halves)))
+        for i in range(halves):
+            context.set(position, i)
+            await context.delay(1e-9)
+            assert context.get(chosen) == 0x8001 * (i + 1) % 0x10000
+
+    simulator = Simulator(m)
+    simulator.add_testbench(check)
+    simulator.run()
 
 
 class Model:

@@ -32,17 +32,22 @@ class Driver:
         dut.write.value, dut.port.value, dut.data.value = 1, int(port), data & 0xFFFF
         await self.edge
         assert dut.busy.value == 0
-        dut.write.value = 0
-        dut.port.value, dut.data.value = int(self.rng.choice(OWN)), int(self.rng.integers(1 << 16))
         for _ in range(cycles):
+            self.garbage(write=self.rng.random() < 0.3)
             await self.edge
             assert dut.busy.value == 1
+        self.garbage(write=False)
         await self.edge
         assert dut.busy.value == 0, (port, data)
         if self.model.value is not None:
             assert int(dut.low.value) == self.model.low, (port, data)
         if self.model.half is not None:
             assert (int(dut.half.value), int(dut.sticky.value)) == (self.model.half, self.model.sticky), (port, data)
+
+    def garbage(self, write: bool) -> None:
+        """What must not matter: a write while busy, or data without a write."""
+        self.dut.write.value = int(write)
+        self.dut.port.value, self.dut.data.value = int(self.rng.choice(OWN)), int(self.rng.integers(1 << 16))
 
     async def push(self, value: int) -> None:
         """A new value; `write` compares all of the old one on its way out."""
