@@ -11,6 +11,8 @@ from amaranth.lib.fifo import AsyncFIFO, AsyncFIFOBuffered
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from boards.board import MODULES, board
+from boards.flow.build import elaborate
 from gemmary.config import PRESETS
 from hdl.verilog import from_rtlil, to_verilog
 
@@ -201,6 +203,17 @@ def test_accelerator_has_one_clock(preset):
     all_found = crossings(netlist.json, ["aresetn"])
     assert {(c.kind, c.source) for c in all_found} == {("reset", "aresetn")}
     assert not [c for c in all_found if not c.allowed]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_boards(name):
+    """Every pin but the clock counts as asynchronous."""
+    chosen = board(name)
+    family = "ice40" if "ice40" in chosen.chip.synthesis else "ecp5"
+    design, _ = elaborate(chosen, chosen.config())
+    all_found = crossings(flatten(design, "top", rtlil_of=family).json, ["*"])
+    assert {c.kind for c in all_found} == {"reset", "data"}, "the reset and the receiver cross"
+    assert not [str(c) for c in all_found if not c.allowed]
 
 
 def test_command(tmp_path, capsys):

@@ -93,8 +93,8 @@ def test_every_multiplier_block_is_the_boards():
 
 
 def flip_a_lut(text: str) -> str:
-    """One bit of a LUT that drives what is written to a scratchpad: its output for zeros."""
-    written = re.search(r"\.DATAIN\(\{([^}]*)\}\)", text)[1].replace(" ", "").split(",")
+    """One bit of a LUT that drives an address of a scratchpad: its output for zeros."""
+    written = re.search(r"\.ADDRESS\(\{([^}]*)\}\)", text)[1].replace(" ", "").split(",")
     pattern = r"\.LUT_INIT\(16'h([0-9a-f]{4})\)\s*\) \w+ \([^;]*?\.O\((\w+)\)\s*\);"
     for lut in re.finditer(pattern, text):
         if lut[2] in written:
