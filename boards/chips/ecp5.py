@@ -18,7 +18,7 @@ def ecp5(size: str, speed: str, package: str) -> Chip:
     """The LFE5U of ``size`` ("85F"), ``speed`` ("6") and ``package`` as nextpnr calls it."""
     return Chip(
         device=f"LFE5U-{size}-{speed}{package}",
-        synthesis="synth_ecp5 -abc9 -top top",
+        synthesis="synth_ecp5 -abc9",
         router="nextpnr-ecp5",
         route_options=(f"--{size[:-1]}k", f"--speed={speed}", f"--package={package}"),
         constraints="lpf",

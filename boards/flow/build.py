@@ -96,7 +96,7 @@ class Build:
     def _synthesise(self, design: str, constraints: str) -> None:
         (self.folder / "design.il").write_text(design)
         (self.folder / f"pins.{self.board.chip.constraints}").write_text(constraints)
-        script = ["read_rtlil design.il", self.board.chip.synthesis, "stat", "write_json netlist.json"]
+        script = ["read_rtlil design.il", f"{self.board.chip.synthesis} -top top", "stat", "write_json netlist.json"]
         (self.folder / "synthesise.ys").write_text("\n".join(script) + "\n")
         self.steps.run("synthesise", [*self.tools.yosys.command, "synthesise.ys"])
 

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from boards.chips.ecp5 import ecp5
+from boards.chips.ice40 import ice40up5k
 from verif.runner import BUILD
 
-# Without -dsp: that pass of Yosys 0.70 puts one register into two multiplier blocks when the sum of two registered products
-# follows (their product is lost), and changes the blocks that the design itself places.
-FAMILIES = {"ice40": "synth_ice40 -device u -spram -abc9", "ecp5": "synth_ecp5"}
+# What the boards' bitstreams are made with.
+FAMILIES = {"ice40": ice40up5k("sg48").synthesis, "ecp5": ecp5("85F", "6", "CABGA381").synthesis}
 LIBRARIES = {
     "ice40": "read_verilog -lib +/ice40/cells_sim.v",
     "ecp5": "read_verilog -lib +/lattice/cells_sim_ecp5.v +/lattice/cells_bb_ecp5.v",

@@ -1,5 +1,6 @@
-// Behavioural model of the ECP5 block RAM, written from the ECP5 and ECP5-5G Memory Usage Guide (FPGA-TN-02204). The place of
-// byte enables, the layout of INITVAL and the 36-bit mode are those of Yosys' map to this cell.
+// Behavioural model of the ECP5 block RAM, after the ECP5 and ECP5-5G Memory Usage Guide (FPGA-TN-02204) as far as it
+// could be read. The place of byte enables, the layout of INITVAL and the 36-bit mode are those of Yosys' map to this cell. Not
+// confirmed by the vendor's own model: OCE and RST without CE, and what a deselected port shows.
 //
 // 18,432 bits, as 512 rows of 36 bits or 2,048 bytes of 9. Widths 1, 2 and 4 reach the lower 8 bits of a byte. A port acts at
 // the rising edge of its clock (CLKxMUX "INV": the falling one) when CE is 1 and CS equals CSDECODE:
