@@ -212,7 +212,6 @@ UNSUPPORTED = {
     "DATA_WIDTH": (RAM, "DP16KD #(.DATA_WIDTH_B(8)) m ()"),
     "REGMODE": (RAM, 'DP16KD #(.REGMODE_A("YES")) m ()'),
     "WRITEMODE": (RAM, 'DP16KD #(.WRITEMODE_B("OLD")) m ()'),
-    "READBEFOREWRITE": (RAM, 'DP16KD #(.WRITEMODE_A("READBEFOREWRITE"), .DATA_WIDTH_A(4)) m (.WEA(in[0]))'),
     "CLKAMUX": (RAM, 'DP16KD #(.CLKAMUX("CLKB")) m ()'),
     "INIT_DATA": (RAM, 'DP16KD #(.INIT_DATA("DYNAMIC")) m ()'),
     "INITVAL_1b": (RAM, f'DP16KD #(.INITVAL_1B("0x{0:080x}")) m ()'),

@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+from boards.chips.ecp5 import Ecp5DotProduct
 from boards.chips.ice40 import Ice40MultiplierPair
 from gemmary.compiler.matmul import compile_matmul
 from gemmary.config import PRESETS, Config
@@ -15,6 +16,7 @@ from gemmary.errors import GemmaryError
 from gemmary.isa import DType
 from gemmary.runtime.device import DeviceError
 from gemmary.runtime.execute import execute
+from hdl.accelerator import Accelerator
 from hdl.nano.accelerator import NanoAccelerator
 from hdl.top import Top
 from hdl.verilog import to_verilog
@@ -31,9 +33,9 @@ NANO = PRESETS["nano"]
 
 @cache
 def netlist(family: str) -> Netlist:
-    if family == "ecp5":
-        return synthesize(to_verilog(TINY), family)
     # As on the chip: with the multiplier blocks that the board puts in.
+    if family == "ecp5":
+        return synthesize(to_verilog(TINY, Top(TINY, Accelerator(TINY, multiplier=Ecp5DotProduct))), family)
     return synthesize(to_verilog(NANO, Top(NANO, NanoAccelerator(NANO, multiplier=Ice40MultiplierPair))), family)
 
 

@@ -18,7 +18,7 @@
 // With a width of 36 the RAM is pseudo dual-port: A only writes, B only reads.
 //
 // What is undefined is made wrong, so that nothing comes to rely on it: where one port writes a bit that the other one reads or
-// writes, that bit is inverted. (With two clocks the model does not ask whether the other one rises at the same moment: a
+// writes, that bit is inverted, and so is what a port below 9 bits shows of a write with READBEFOREWRITE. (With two clocks the model does not ask whether the other one rises at the same moment: a
 // correct design does not use that word in either case.)
 //
 // Not modelled, and stopped with $fatal when used: RESETMODE "ASYNC" with ASYNC_RESET_RELEASE "SYNC", INITVAL as strings,
@@ -101,8 +101,11 @@ module DP16KD (
             for (j = 0; j < 36; j = j + 9) if (written_b[j]) rows[row_b][j +: 9] <= new_b[j +: 9];
         end else if (|written_b) rows[row_b][offset_b +: DATA_WIDTH_B] <= new_b[offset_b +: DATA_WIDTH_B];
 
-    wire [35:0] shown_a = (WRITEMODE_A == "WRITETHROUGH" ? new_a : old_a) >> offset_a & ones(DATA_WIDTH_A);
-    wire [35:0] shown_b = (WRITEMODE_B == "WRITETHROUGH" ? new_b : old_b) >> offset_b & ones(DATA_WIDTH_B);
+    // READBEFOREWRITE is undefined below 9 bits: inverted.
+    wire [35:0] before_a = WRITEMODE_A == "READBEFOREWRITE" && DATA_WIDTH_A < 9 ? old_a ^ written_a : old_a;
+    wire [35:0] before_b = WRITEMODE_B == "READBEFOREWRITE" && DATA_WIDTH_B < 9 ? old_b ^ written_b : old_b;
+    wire [35:0] shown_a = (WRITEMODE_A == "WRITETHROUGH" ? new_a : before_a) >> offset_a & ones(DATA_WIDTH_A);
+    wire [35:0] shown_b = (WRITEMODE_B == "WRITETHROUGH" ? new_b : before_b) >> offset_b & ones(DATA_WIDTH_B);
     wire take_a = enable_a && !(WEA === 1'b1 && WRITEMODE_A == "NORMAL");
     wire take_b = enable_b && !(WEB === 1'b1 && WRITEMODE_B == "NORMAL");
 
@@ -275,9 +278,6 @@ module DP16KD (
     end
 
     always @* begin
-        if (WRITEMODE_A == "READBEFOREWRITE" && DATA_WIDTH_A < 9 && WEA === 1'b1
-            || WRITEMODE_B == "READBEFOREWRITE" && DATA_WIDTH_B < 9 && WEB === 1'b1)
-            $fatal(1, "DP16KD: a write with READBEFOREWRITE exists for widths 9 and above only");
         if (PSEUDO && WEB === 1'b1) $fatal(1, "DP16KD: port B writes, which it cannot with a width of 36");
         if (RESETMODE == "ASYNC" && ASYNC_RESET_RELEASE != "ASYNC" && (reset_a || reset_b))
             $fatal(1, "DP16KD: RESETMODE = ASYNC is modelled with ASYNC_RESET_RELEASE = ASYNC only");
