@@ -22,7 +22,11 @@ def ecp5(size: str, speed: str, package: str) -> Chip:
         device=f"LFE5U-{size}-{speed}{package}",
         synthesis="synth_ecp5 -abc9",
         router="nextpnr-ecp5",
-        route_options=(f"--{size[:-1]}k", f"--speed={speed}", f"--package={package}"),
+        route_options=(
+            *(f"--{size[:-1]}k", f"--speed={speed}", f"--package={package}"),
+            # On a design that fills the block RAMs: a fifth less wire than heap, and a router that resolves the congestion.
+            *("--placer=static", "--router=router2"),
+        ),
         constraints="lpf",
         routed=("textcfg", "config"),
         packer="ecppack",
