@@ -7,9 +7,10 @@ from amaranth.lib import io
 from amaranth_boards.ulx3s import ULX3S_85F_Platform
 
 from gemmary.config import Config
+from hdl.accelerator import Accelerator
 
 from .board import Board
-from .chips.ecp5 import Ecp5Clock, ecp5
+from .chips.ecp5 import Ecp5Clock, Ecp5DotProduct, ecp5
 from .system import System
 
 OSCILLATOR_MHZ = Fraction(25)
@@ -27,7 +28,12 @@ class Ulx3s(Elaboratable):
         m.domains.sync = ClockDomain()
         m.submodules.oscillator = oscillator = io.Buffer("i", platform.request("clk25", dir="-"))
         m.submodules.clock = Ecp5Clock(oscillator.i, OSCILLATOR_MHZ, self.board.clock_mhz)
-        m.submodules.system = system = System(self.config, self.board.divisor, self.board.memory_bytes)
+        m.submodules.system = system = System(
+            self.config,
+            self.board.divisor,
+            self.board.memory_bytes,
+            accelerator=Accelerator(self.config, multiplier=Ecp5DotProduct) if self.config.dma else None,
+        )
         uart = platform.request("uart", dir={"rx": "-", "tx": "-", "rts": "-", "dtr": "-"})
         m.submodules.rx = rx = io.Buffer("i", uart.rx)
         m.submodules.tx = tx = io.Buffer("o", uart.tx)
@@ -45,9 +51,9 @@ BOARD = Board(
     name="ulx3s-85f",
     chip=ecp5("85F", "6", "CABGA381"),
     preset="ulx3s-85f",
-    clock_mhz=Fraction(60),
+    clock_mhz=Fraction(30),
     baud=3_000_000,
-    memory_bytes=128 << 10,
+    memory_bytes=64 << 10,
     seed=1,
     platform=ULX3S_85F_Platform,
     design=Ulx3s,

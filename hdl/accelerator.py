@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from gemmary.config import Config
 
 from .array.engine import TensorEngine
+from .array.multiplier import DotProduct
 from .control.sequencer import Sequencer
 from .dma.axi import AxiManager
 from .dma.load import LoadEngine
@@ -58,10 +59,10 @@ def parameter_memory(config: Config) -> Scratchpad:
 
 class Accelerator(wiring.Component):
     """``axi``: external memory. ``host``: the registers; `hdl.host.axi_lite.AxiLiteBridge` makes AXI4-Lite of it. ``irq``: level
-    interrupt."""
+    interrupt. ``multiplier``: a component with a DotSignature."""
 
-    def __init__(self, config: Config):
-        self.config = config
+    def __init__(self, config: Config, multiplier: type = DotProduct):
+        self.config, self.multiplier = config, multiplier
         assert config.dma, "without DMA it is another machine: accelerator_of(config)"
         super().__init__({"axi": Out(AxiSignature(config)), "host": In(RegisterBus()), "irq": Out(1)})
 
@@ -80,7 +81,7 @@ class Accelerator(wiring.Component):
     def _compute(self, m):
         """Tensor and vector engine, and the on-chip memories."""
         router = self.router
-        m.submodules.tensor = tensor = self.clearable(TensorEngine(self.config))
+        m.submodules.tensor = tensor = self.clearable(TensorEngine(self.config, self.multiplier))
         m.submodules.vector = vector = self.clearable(VectorEngine(self.config))
         m.submodules.activation = activation = activation_memory(self.config)
         m.submodules.weight = weight = weight_memory(self.config)

@@ -48,6 +48,20 @@ def _flat_ports(prefix: str, signature: wiring.Signature, flow: Flow) -> dict:
     return ports
 
 
+def _buses(config: Config) -> dict:
+    """By member of the accelerator: prefix, signature, flow."""
+    buses = {"host": ("s_axil", AxiLiteSignature(register_address_bits(config)), In)}
+    return buses | ({"axi": ("m_axi", AxiSignature(config), Out)} if config.dma else {})
+
+
+def ports(config: Config) -> dict:
+    """The ports of ``Top(config)`` by name."""
+    flat = {"aclk": In(1), "aresetn": In(1), "irq": Out(1)}
+    for prefix, signature, flow in _buses(config).values():
+        flat |= _flat_ports(prefix, signature, flow)
+    return flat
+
+
 class Top(wiring.Component):
     """Ports: ``aclk``; ``aresetn``, asserted asynchronously and released synchronously, two edges later; ``irq``; ``s_axil_*``, the
     registers as AXI4-Lite; ``m_axi_*``, external memory as AXI4 (only with ``config.dma``). A manager may use ``s_axil_*`` from
@@ -59,13 +73,8 @@ class Top(wiring.Component):
     def __init__(self, config: Config, accelerator: wiring.Component | None = None):
         self.config = config
         self._accelerator = accelerator
-        self._buses = {"host": ("s_axil", AxiLiteSignature(register_address_bits(config)), In)}
-        if config.dma:
-            self._buses["axi"] = ("m_axi", AxiSignature(config), Out)
-        ports = {"aclk": In(1), "aresetn": In(1), "irq": Out(1)}
-        for prefix, signature, flow in self._buses.values():
-            ports |= _flat_ports(prefix, signature, flow)
-        super().__init__(ports)
+        self._buses = _buses(config)
+        super().__init__(ports(config))
 
     def elaborate(self, platform):
         m = Module()

@@ -28,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chosen = board(options.board)
         build = Build(chosen, chosen.config(options.preset or None), seed(options.seed))
         report = build.fpga()
+        if options.step == "fpga":
+            build.write(report)
         packed = build.pack() if options.step == "bitstream" and report["timing_met"] else None
     except GemmaryError as error:
         print(f"{options.step}: {error}", file=sys.stderr)
@@ -79,6 +81,7 @@ def show(report: dict, path: Path) -> None:
     )
     table.add_column("")
     table.add_column("", justify="right")
+    table.show_header = False
     for domain in report["domains"]:
         name = f"clock {domain['name']}"
         table.add_row(
@@ -89,7 +92,7 @@ def show(report: dict, path: Path) -> None:
         if report.get(name) is not None:
             table.add_row(name, f"{report[name]:,}")
     table.add_row("peak", f"{report['peak_gops']:g} GOPS ({report['macs_per_cycle']} MAC a cycle)")
-    table.add_row("tools", "\n".join(report["tools"].values()))
+    table.add_row("tools", "\n".join(f"{name}: {version}" for name, version in report["tools"].items()))
     console = Console()
     console.print(table)
     where = "not built again: nothing has changed" if report["cached"] else f"{report['wall_s']:.0f} s"

@@ -1,11 +1,13 @@
-"""Lattice ECP5: its PLL, its tools."""
+"""Lattice ECP5: its PLL, its multipliers, its tools."""
 
 from fractions import Fraction
 
-from amaranth import ClockSignal, Const, Elaboratable, Instance, Module, Signal
+from amaranth import Cat, ClockSignal, Const, Elaboratable, Instance, Module, Signal
+from amaranth.lib import wiring
 from amaranth.lib.cdc import ResetSynchronizer
 
 from gemmary.errors import InputError
+from hdl.array.multiplier import DotSignature
 
 from .chip import Chip
 
@@ -18,9 +20,13 @@ def ecp5(size: str, speed: str, package: str) -> Chip:
     """The LFE5U of ``size`` ("85F"), ``speed`` ("6") and ``package`` as nextpnr calls it."""
     return Chip(
         device=f"LFE5U-{size}-{speed}{package}",
-        synthesis="synth_ecp5 -abc9 -top top",
+        synthesis="synth_ecp5 -abc9",
         router="nextpnr-ecp5",
-        route_options=(f"--{size[:-1]}k", f"--speed={speed}", f"--package={package}"),
+        route_options=(
+            *(f"--{size[:-1]}k", f"--speed={speed}", f"--package={package}"),
+            # On a design that fills the block RAMs: a fifth less wire than heap, and a router that resolves the congestion.
+            *("--placer=static", "--router=router2"),
+        ),
         constraints="lpf",
         routed=("textcfg", "config"),
         packer="ecppack",
@@ -78,3 +84,51 @@ class Ecp5Clock(Elaboratable):
         )
         m.submodules.reset = ResetSynchronizer(~locked)
         return m
+
+
+OPERAND_BITS, PRODUCT_BITS = 18, 36
+
+
+class Ecp5DotProduct(wiring.Component):
+    """`hdl.array.multiplier.DotProduct` with MULT18X18D, all their registers in use, and an adder tree with one a level.
+
+    Operands lie in the upper bits, above zeros, and products in the upper bits too: no sign has to be carried to the other
+    ten inputs, which would cost more routes than everything else.
+    """
+
+    latency = 3 + 2
+
+    def __init__(self, length: int):
+        assert length <= 4, "two levels of adders"
+        self.length = length
+        super().__init__(DotSignature(length))
+
+    def elaborate(self, platform):
+        m = Module()
+        terms = [self._product(m, i) for i in range(self.length)]
+        for level in range(2):
+            sums = []
+            for i in range(0, len(terms), 2):
+                pair = terms[i] + terms[i + 1] if i + 1 < len(terms) else terms[i]
+                total = Signal(pair.shape(), name=f"sum_{level}_{i // 2}", reset_less=True)
+                m.d.sync += total.eq(pair)
+                sums.append(total)
+            terms = sums
+        m.d.comb += self.p.eq(terms[0])
+        return m
+
+    def _product(self, m, i):
+        wires = {}
+        for name, operand in (("A", self.a[i]), ("B", self.w[i])):
+            aligned = Cat(Const(0, OPERAND_BITS - len(operand)), operand)
+            wires |= {f"i_{name}{bit}": aligned[bit] for bit in range(OPERAND_BITS)}
+            wires[f"i_SIGNED{name}"] = Const(1, 1)
+        result = Signal(PRODUCT_BITS, name=f"product_{i}")
+        wires |= {f"o_P{bit}": result[bit] for bit in range(PRODUCT_BITS)}
+        for register in ("INPUTA", "INPUTB", "PIPELINE", "OUTPUT"):
+            wires |= {f"p_REG_{register}_CLK": "CLK0", f"p_REG_{register}_CE": "CE0", f"p_REG_{register}_RST": "RST0"}
+        m.submodules[f"multiplier_{i}"] = Instance(
+            "MULT18X18D", i_CLK0=ClockSignal(), i_CE0=Const(1, 1), i_RST0=Const(0, 1), **wires
+        )
+        exact = len(self.a[i]) + len(self.w[i])
+        return result[PRODUCT_BITS - exact :].as_signed()

@@ -19,7 +19,9 @@ PHASE_DETECTOR = (10, 133)
 def ice40up5k(package: str) -> Chip:
     return Chip(
         device=f"iCE40UP5K-{package}",
-        synthesis="synth_ice40 -device u -dsp -spram -abc9 -top top",
+        # Without -dsp: that pass of Yosys 0.70 loses a product where two registered ones are added, and rewrites the
+        # multiplier blocks that a design itself places.
+        synthesis="synth_ice40 -device u -spram -abc9",
         router="nextpnr-ice40",
         route_options=("--up5k", f"--package={package}"),
         constraints="pcf",

@@ -55,7 +55,7 @@ class Build:
         self.routed = self.folder / f"routed.{board.chip.routed[1]}"
 
     def fpga(self) -> dict:
-        """Synthesises, places and routes unless that has been done. Returns the report, which says so with ``cached``."""
+        """Synthesises, places and routes unless that has been done: the report then says so with ``cached``."""
         with self._locked():
             recipe = [self.config.identity, self.board.name, self.seed, self.tools.versions()]
             state = self._state()
@@ -76,17 +76,16 @@ class Build:
                 self.board, self.config, self.seed, self.folder / "fmax.json", self.folder / "synthesise.log"
             )
             found |= {"tools": self.tools.versions(), "wall_s": round(time.monotonic() - begin, 1), "cached": False}
-            self.report.write_text(json.dumps(found, indent=2) + "\n")
+            self.write(found)
             self._save(sources=sources, content=content)
             return found
 
+    def write(self, report: dict) -> None:
+        """Makes ``report`` report.json."""
+        self.report.write_text(json.dumps(report, indent=2) + "\n")
+
     def pack(self) -> Path:
-        """The bitstream of what ``fpga`` has routed; packed unless that has been done. GemmaryError if timing is not met."""
-        found = self.fpga()
-        if not found["timing_met"]:
-            raise GemmaryError(
-                f"no bitstream of a design that reaches {found['fmax_mhz']} MHz of {found['clock_mhz']} MHz"
-            )
+        """The bitstream of what ``fpga`` has routed, unless there is one."""
         with self._locked():
             if not self.bitstream.exists():
                 part = self.bitstream.with_suffix(".part")
@@ -97,7 +96,7 @@ class Build:
     def _synthesise(self, design: str, constraints: str) -> None:
         (self.folder / "design.il").write_text(design)
         (self.folder / f"pins.{self.board.chip.constraints}").write_text(constraints)
-        script = ["read_rtlil design.il", self.board.chip.synthesis, "stat", "write_json netlist.json"]
+        script = ["read_rtlil design.il", f"{self.board.chip.synthesis} -top top", "stat", "write_json netlist.json"]
         (self.folder / "synthesise.ys").write_text("\n".join(script) + "\n")
         self.steps.run("synthesise", [*self.tools.yosys.command, "synthesise.ys"])
 
@@ -113,9 +112,7 @@ class Build:
                 raise
 
     def _cached(self) -> dict:
-        found = json.loads(self.report.read_text()) | {"cached": True}
-        self.report.write_text(json.dumps(found, indent=2) + "\n")
-        return found
+        return json.loads(self.report.read_text()) | {"cached": True}
 
     def _clean(self) -> None:
         """What an earlier build has left must not pass for this one's."""

@@ -45,20 +45,23 @@ class Semaphores(wiring.Component):
 
         over = Signal(SEMAPHORES)
         for i, count in enumerate(self.counts):
-            raised, lowered, total = (
-                Signal(3, name=f"raised_{i}"),
-                Signal(2, name=f"lowered_{i}"),
-                Signal(8, name=f"total_{i}"),
-            )
-            available = count != taken[i]
-            m.d.comb += [
-                raised.eq(sum(signal[i] for signal in signals)),
-                lowered.eq(taken[i] + (self.host_take[i] & available)),
-                total.eq(count + raised - lowered),
-                over[i].eq(total > SEMAPHORE_MAX),
-            ]
-            with m.If((raised != 0) | (lowered != 0)):
-                m.d.sync += [count.eq(Mux(over[i], SEMAPHORE_MAX, total)), self.zero[i].eq(total == 0)]
+            raised = Signal(3, name=f"raised_{i}")
+            m.d.comb += raised.eq(sum(signal[i] for signal in signals))
+            # Both sums are made while the claims are still being weighed.
+            sums, changes = [], []
+            for claimed in (0, 1):
+                total = Signal(8, name=f"total_{i}_{claimed}")
+                lowered = self.host_take[i] & (count != claimed)
+                m.d.comb += total.eq(count + raised - claimed - lowered)
+                sums.append((total > SEMAPHORE_MAX, total == 0, Mux(total > SEMAPHORE_MAX, SEMAPHORE_MAX, total)))
+                changes.append((raised != 0) | lowered | claimed)
+            chosen = taken[i]
+            m.d.comb += over[i].eq(Mux(chosen, sums[1][0], sums[0][0]))
+            with m.If(Mux(chosen, changes[1], changes[0])):
+                m.d.sync += [
+                    self.zero[i].eq(Mux(chosen, sums[1][1], sums[0][1])),
+                    count.eq(Mux(chosen, sums[1][2], sums[0][2])),
+                ]
         m.d.comb += self.overflow.eq(Cat((signal & over).any() for signal in signals))
         return m
 

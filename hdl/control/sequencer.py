@@ -96,16 +96,18 @@ class Sequencer(wiring.Component):
         sources = [(e, getattr(self, e.name.lower()).error) for e in self.engines]
         sources += [(FRONT, self.dispatch.error), (FRONT, self.fetch.error)]
         for fault, (engine, error) in zip(supervisor.faults, sources):
-            m.d.comb += [fault.valid.eq(error.valid), fault.cause.eq(error.cause), fault.engine.eq(engine)]
-            m.d.comb += fault.offset.eq(error.offset)
+            # In the next cycle, which ends the path from the semaphores; but a program that is refused is over at once.
+            domain = m.d.comb if error is self.fetch.error else m.d.sync
+            domain += [fault.valid.eq(error.valid), fault.cause.eq(error.cause), fault.engine.eq(engine)]
+            domain += fault.offset.eq(error.offset)
         for i, engine in enumerate(engines):
             with m.If(self.semaphores.overflow[i] & ~engine.error.valid):
-                m.d.comb += supervisor.faults[i].valid.eq(1)
-                m.d.comb += supervisor.faults[i].cause.eq(Cause.SEMAPHORE_OVERFLOW)
-                m.d.comb += supervisor.faults[i].offset.eq(engine.done.offset)
+                m.d.sync += supervisor.faults[i].valid.eq(1)
+                m.d.sync += supervisor.faults[i].cause.eq(Cause.SEMAPHORE_OVERFLOW)
+                m.d.sync += supervisor.faults[i].offset.eq(engine.done.offset)
         host = supervisor.faults[len(sources)]
+        m.d.sync += host.valid.eq(self.semaphores.overflow[-1])
         m.d.comb += [
-            host.valid.eq(self.semaphores.overflow[-1]),
             host.cause.eq(Cause.SEMAPHORE_OVERFLOW),
             host.engine.eq(FRONT),
             supervisor.faults[len(sources) + 1].eq(self.watchdog.fault),
@@ -118,31 +120,34 @@ class Sequencer(wiring.Component):
         ]
 
     def _observe(self, m):
-        """What the host sees, counters and watchdog."""
-        control, status = self.control, self.supervisor.status
+        """What the host sees; counters and watchdog see it a cycle later, as paths through the engines' states are long."""
+        control, status, supervisor = self.control, self.supervisor.status, self.supervisor
+        counters, watchdog = self.counters, self.watchdog
         for engine, issue in self.issues.items():
             connect(m, issue.status, flipped(getattr(control, engine.name.lower())))
-            m.d.comb += [
-                self.counters.states[engine].eq(issue.status.state),
-                self.watchdog.states[engine].eq(issue.status.state),
-                self.watchdog.offsets[engine].eq(issue.status.offset),
+            m.d.sync += [
+                counters.states[engine].eq(issue.status.state),
+                watchdog.states[engine].eq(issue.status.state),
+                watchdog.offsets[engine].eq(issue.status.offset),
             ]
         busy = Cat(issue.status.state == State.BUSY for issue in self.issues.values()).any()
         moved = self.traffic.read | self.traffic.write | self.traffic.response
         connect(m, status, flipped(control.status))
         m.d.comb += [shown.eq(count) for shown, count in zip(control.semaphores, self.semaphores.counts)]
+        m.d.sync += [
+            counters.clear.eq(supervisor.begin),
+            counters.enable.eq(status.busy),
+            counters.traffic.eq(self.traffic),
+            counters.dispatched.eq(self.dispatch.dispatched),
+            watchdog.progress.eq(busy | moved | self.dispatch.dispatched),
+        ]
         m.d.comb += [
             control.clear.eq(self.clear),
             self.semaphores.host_signal.eq(control.semaphore_signal),
             self.semaphores.host_take.eq(control.semaphore_take),
-            self.watchdog.enable.eq(status.busy),
-            self.watchdog.progress.eq(busy | moved | self.dispatch.dispatched),
-            self.watchdog.limit.eq(control.watchdog_limit),
-            self.watchdog.front.eq(self.dispatch.i.payload.offset),
-            self.counters.clear.eq(self.supervisor.begin),
-            self.counters.traffic.eq(self.traffic),
-            self.counters.enable.eq(status.busy),
-            self.counters.dispatched.eq(self.dispatch.dispatched),
-            self.counters.index.eq(control.counter_index),
-            control.counter.eq(self.counters.value),
+            watchdog.enable.eq(status.busy),
+            watchdog.limit.eq(control.watchdog_limit),
+            watchdog.front.eq(self.dispatch.i.payload.offset),
+            counters.index.eq(control.counter_index),
+            control.counter.eq(counters.value),
         ]

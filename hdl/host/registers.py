@@ -9,7 +9,7 @@ from gemmary.config import SEMAPHORES, Config
 from gemmary.isa import Engine
 from gemmary.registers import COUNTER_BASE, COUNTERS, ENGINE_BASE, ENGINE_SIZE, REGISTERS, State
 
-from ..control.layouts import ControlSignature
+from ..control.layouts import ControlSignature, EngineStatus
 from ..interfaces import RegisterBus
 
 BY_NAME = {register.name: register for register in REGISTERS}
@@ -159,7 +159,7 @@ class RegisterFile(wiring.Component):
     def _status(self, m):
         """What the sequencer says."""
         status = self.control.status
-        engines = {engine: getattr(self.control, engine.name.lower()) for engine in Engine}
+        engines = {engine: self._sampled(m, engine) for engine in Engine}
         located, awaited = self._shared(m, engines)
         values = {
             "STATUS": packed("STATUS", **{f.name: getattr(status, f.name) for f in BY_NAME["STATUS"].fields}),
@@ -179,6 +179,13 @@ class RegisterFile(wiring.Component):
                 f"{engine.name}_RETIRED": shown.retired,
             }
         return values
+
+    def _sampled(self, m, engine: Engine):
+        """What engine ``engine`` was doing a cycle ago: the paths to here are long."""
+        now, sampled = getattr(self.control, engine.name.lower()), EngineStatus().create(path=(engine.name.lower(),))
+        for name in sampled.signature.members:
+            m.d.sync += getattr(sampled, name).eq(getattr(now, name))
+        return sampled
 
     def _shared(self, m, engines):
         """For the engine whose register is addressed: the external address of its instruction (of the erroneous one for any

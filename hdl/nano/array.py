@@ -13,7 +13,7 @@ class Array(wiring.Component):
     """``sums``[n] = sum over k of ``word``[k] · weights[k][n], registered LATENCY + 1 cycles after ``word``; 0 without ``valid``
     in the cycle before. ``load``: ``row`` of the weights is ``weights``; the rows of a tile come in order.
 
-    A pair of rows is loaded when its second one comes.
+    A pair of rows is loaded when its second one comes, for the ``word`` of that cycle and those after it.
     """
 
     def __init__(self, config: Config, multiplier: type = MultiplierPair):

@@ -11,7 +11,10 @@ INDEXED = 1 << DATA_BITS
 
 
 class Op(IntEnum):
-    """A is the accumulator, X the index, C the carry; M the addressed word of data, k the operand as a constant."""
+    """A is the accumulator, X the index (8 bits), C the carry; M the addressed word of data, k the operand as a constant.
+
+    k is unsigned unless said otherwise; what X or a byte takes of a word is its lower byte. C stays where it is not named.
+    """
 
     LD = 0  # A = M
     ST = 1  # M = A
@@ -53,7 +56,7 @@ class Unary(IntEnum):
     SWAP = 2  # the bytes of A
     EXTEND = 3  # A = sign-extended lower byte
     TAX = 4  # X = A
-    TXA = 5  # A = X
+    TXA = 5  # A = X, upper byte 0
     CLEAR = 6  # C = 0
 
 
@@ -76,7 +79,7 @@ class Out(IntEnum):
     RESPONSE_HIGH = 1
     RESPOND = 2  # answers the host; bit 0: error
     INTERRUPT = 3  # bit 0: level of irq
-    BANK = 4  # exchanges the two instructions in data memory
+    BANK = 4  # exchanges the two instructions in data memory, whatever A is
     SPACE = 5
     ADDRESS = 6  # in halfwords of the space
     WRITE = 7  # a halfword; the address goes on

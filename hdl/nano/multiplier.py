@@ -9,7 +9,8 @@ LATENCY = 2
 
 
 class PairSignature(wiring.Signature):
-    """Two products of int8: p[i] = a[i] · w[i], LATENCY cycles after ``a``. ``w`` is kept from the last cycle with ``load``."""
+    """Two products of int8: p[i] = a[i] · w[i], LATENCY cycles after ``a``. ``w`` is kept from the last cycle with ``load``,
+    that of ``a`` included."""
 
     def __init__(self):
         pair = data.ArrayLayout(signed(8), 2)

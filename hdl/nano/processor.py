@@ -17,8 +17,9 @@ class Processor(wiring.Component):
     """Executes ``microcode`` from its first word on, 2 cycles a word: read the data, then execute.
 
     ``write`` for one cycle: A, which is ``data``, goes to ``port``. ``read`` is what A takes from ``port`` (both as in
-    `instructions`). ``poll``: the host waits, so POLL calls. The lower half of the data memory is two instructions, which
-    Out.BANK exchanges.
+    `instructions`; ``read`` in the cycle of ``port``). ``poll``: the host waits, so POLL calls. The lower half of the data memory
+    is two instructions of 64 words, which Out.BANK exchanges. Before they are first written, X and the data are undefined, and
+    so is what returns after more than STACK calls inside calls or from none.
     """
 
     def __init__(self, microcode: list[int]):

@@ -15,7 +15,8 @@ class Product(wiring.Component):
 
     A ``write`` to `Out` ports: PUSH moves it 16 bits down and ``data`` in from above. MULTIPLY makes it ``factor`` (signed 32
     bits) times its own lowest 24 bits, unsigned, in 24 cycles; the bits above must be 0. SHIFT divides by 2**data, rounded
-    down, in ``data`` cycles: ``half`` is the last bit lost, ``sticky`` whether one before it was 1. ``busy`` meanwhile.
+    down, in ``data`` (0 to 63) cycles: ``half`` is the last bit lost, ``sticky`` whether one before it was 1; both 0 where none
+    was, and undefined after MULTIPLY. ``busy`` meanwhile, from the cycle after the write on; writes are then ignored.
     """
 
     port: In(5)

@@ -128,7 +128,14 @@ class _Build:
     """One build, in a scratch folder that becomes the cached one when all has gone well."""
 
     def __init__(
-        self, config: Config, variant: Variant, verilator: Verilator, compiler: str, cache: Path, harness: Path, fast: list[str]
+        self,
+        config: Config,
+        variant: Variant,
+        verilator: Verilator,
+        compiler: str,
+        cache: Path,
+        harness: Path,
+        fast: list[str],
     ):
         self.config, self.variant, self.verilator, self.compiler = config, variant, verilator, compiler
         self.cache, self.harness, self.fast = cache, harness, fast

@@ -4,7 +4,7 @@ import dataclasses
 
 import cocotb
 import pytest
-from cocotb.triggers import RisingEdge, gather
+from cocotb.triggers import ClockCycles, RisingEdge, gather
 from cocotbext.axi import AxiBus, AxiMaster, AxiResp
 
 from hdl.interfaces import RegisterBus
@@ -133,6 +133,24 @@ async def full_speed(dut):
     for seen in beats.values():
         assert len(seen) == 300 and seen[-1] - seen[0] < 300 + 6, (len(seen), seen[-1] - seen[0])
     await setup.read(0, SIZE)
+
+
+@cocotb.test(timeout_time=5, timeout_unit="ms")
+async def answers_wait(dut):
+    """Nobody takes answers for a while: none is lost."""
+    setup = await Setup(dut, pause=False).start()
+    bus, axi = setup.config.bus_bytes, setup.axi
+    channels = axi.write_if.b_channel, axi.read_if.r_channel
+    for channel in channels:
+        channel.pause = True
+    tasks = [cocotb.start_soon(setup.write(bus * i, setup.rng.bytes(bus))) for i in range(12)]
+    tasks.append(cocotb.start_soon(setup.read(SIZE - 40 * bus, 40 * bus)))
+    await ClockCycles(dut.clk, 100)
+    for channel in channels:
+        channel.pause = False
+    await gather(*tasks)
+    await setup.read(0, SIZE)
+    setup.checker.check()
 
 
 @cocotb.test(timeout_time=5, timeout_unit="ms")

@@ -2,8 +2,9 @@
 
     python -m verif.netlist.cdc netlist.json [--asynchronous rx,button] [--json]
 
-reads what Yosys wrote with ``write_json`` after ``flatten``, before or after technology mapping. It prints every crossing and
-exits with 1 if one is not allowed. A crossing is a path without a register on it, to a register with another clock, from
+reads what Yosys wrote with ``write_json`` after ``flatten``. It prints every crossing and exits with 1 if one is not allowed.
+Mapped netlists do as well, but mapping may rename registers or put an inverter behind one that starts at 1: a synchroniser is
+then not known any more, and is reported. A crossing is a path without a register on it, to a register with another clock, from
 
 - a register or an output of a PLL, or a pin that ``--asynchronous`` names (``*``: every input that is no clock);
 - any of these, or any pin at all, where it ends in an asynchronous set or reset;
@@ -61,7 +62,9 @@ def crossings(netlist: dict, asynchronous: Iterable[str] = ()) -> list[Crossing]
 
 
 def _top(netlist: dict) -> dict:
-    modules = netlist["modules"]
+    modules = netlist.get("modules") if isinstance(netlist, dict) else None
+    if not isinstance(modules, dict):
+        raise ValueError("this is not what Yosys' write_json writes: it has no modules")
     real = {name for name, module in modules.items() if not _box(module)}
     tops = [name for name in real if "top" in modules[name].get("attributes", {})] or sorted(real)
     if len(tops) != 1:
@@ -134,9 +137,9 @@ class _Design:
                     seeds[bit].add(self._domain(register.clock))
         for bit, (_, clocks) in self.reads.items():
             seeds[bit] |= {self._domain(clock) for clock in clocks if clock not in CONSTANTS}
-        for bit in self.unclocked:
-            seeds[bit].add(ASYNCHRONOUS)
         clocks = {self._domain(register.clock) for register in self.registers}
+        for bit in self.unclocked - clocks:
+            seeds[bit].add(ASYNCHRONOUS)
         inputs = {name: port["bits"] for name, port in self.ports.items() if port["direction"] != "output"}
         for name in asynchronous:
             if name != "*" and name not in inputs:

@@ -70,9 +70,24 @@ class Cell:
         return self.bits(*sorted(found))
 
 
-BUFFERS = {"$not", "$pos", "$buf", "$_NOT_", "$_BUF_", "INV", "SB_GB", "DCCA", "IB", "OB", "BB", "OBZ", "TRELLIS_IO"}
+BUFFERS = {
+    "$not",
+    "$pos",
+    "$buf",
+    "$_NOT_",
+    "$_BUF_",
+    "INV",
+    "SB_GB",
+    "DCCA",
+    "IB",
+    "OB",
+    "BB",
+    "OBZ",
+    "TRELLIS_IO",
+    "SB_IO",
+}
 """Cells that pass bits on: a clock behind one is the same clock, and a synchroniser may stand behind one."""
-_BITWISE = (BUFFERS | {"$and", "$or", "$xor", "$xnor", "$tribuf"}) - {"SB_GB"}
+_BITWISE = (BUFFERS | {"$and", "$or", "$xor", "$xnor", "$tribuf"}) - {"SB_GB", "SB_IO"}
 _IGNORED = {"$scopeinfo", "$print", "$check", "$assert", "$assume", "$cover", "GSR", "SGSR", "PUR"}
 _CLOCK_PORT = r"S?CLK\d?|[A-Z]*_?CLOCK\d?|[A-Z]+_CLK|[EDRW]CLK"
 
@@ -167,10 +182,17 @@ def _bitwise(cell: Cell) -> Parts:
     return Parts(logic=[((bit,), (*(operand[i] for operand in operands), *shared)) for i, bit in enumerate(out)])
 
 
+def _ice40_pad(cell: Cell) -> Parts:
+    if set(cell.bits("INPUT_CLK", "OUTPUT_CLK")) - set("01xz"):  # with registers
+        return _other(cell)
+    outwards = cell.bits("D_OUT_0", "OUTPUT_ENABLE")
+    return Parts(logic=[(cell.bits("D_IN_0"), cell.bits("PACKAGE_PIN")), (cell.bits("PACKAGE_PIN"), outwards)])
+
+
 def _other(cell: Cell) -> Parts:
     """Logic; or, when it has a clock (a multiplier, an IO register), some inputs are sampled and some pass through."""
-    found = Parts(logic=[(cell.outputs(), cell.inputs())])
     clocks = set() if cell.kind.startswith("$") else set(cell.inputs(_CLOCK_PORT)) - set("01xz")
+    found = Parts(logic=[(cell.outputs(), tuple(bit for bit in cell.inputs() if bit not in clocks))])
     if len(clocks) > 1:
         raise ValueError(
             f"cell {cell.name} of kind {cell.kind} has several clocks: describe it in verif/netlist/cells.py"
@@ -188,6 +210,7 @@ _KINDS: list[tuple[str, Callable[[Cell], Parts]]] = [
     (r"TRELLIS_FF", _ecp5_register),
     (r"TRELLIS_DPR16X4", _lut_ram),
     (r"DP16KD", _ecp5_ram),
+    (r"SB_IO", _ice40_pad),
     (r"SB_RAM40_4K.*", _ice40_ram),
     (r"EHXPLLL|SB_PLL40_.*|OSCG|SB_[HL]FOSC", lambda cell: Parts(sources=cell.outputs())),
     ("|".join(map(re.escape, _BITWISE)) + r"|\$mux", _bitwise),

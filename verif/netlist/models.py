@@ -11,7 +11,7 @@ from pathlib import Path
 OURS = Path(__file__).resolve().parent / "ecp5"
 ECP5_CELLS = ("MULT18X18D", "DP16KD")
 
-# A table look-up as such: a third of the code that Yosys' tree of multiplexers compiles to. A test proves them equal.
+# A table look-up as such: a third of the code that Yosys' tree of multiplexers compiles to. test_luts proves them equal.
 LUTS = {
     "LUT4": "module LUT4(input A, B, C, D, output Z); parameter [15:0] INIT = 0; assign Z = INIT[{D, C, B, A}]; endmodule",
     "SB_LUT4": "module SB_LUT4(output O, input I0, I1, I2, I3); parameter [15:0] LUT_INIT = 0; "

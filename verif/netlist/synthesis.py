@@ -12,9 +12,17 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from boards.chips.ecp5 import ecp5
+from boards.chips.ice40 import ice40up5k
 from verif.runner import BUILD
 
-FAMILIES = {"ice40": "synth_ice40 -dsp -spram", "ecp5": "synth_ecp5"}
+# What the boards' bitstreams are made with.
+FAMILIES = {"ice40": ice40up5k("sg48").synthesis, "ecp5": ecp5("85F", "6", "CABGA381").synthesis}
+LIBRARIES = {
+    "ice40": "read_verilog -lib +/ice40/cells_sim.v",
+    "ecp5": "read_verilog -lib +/lattice/cells_sim_ecp5.v +/lattice/cells_bb_ecp5.v",
+}
+READ = "read_verilog -sv design.v"
 _RUN = "from pyosys import libyosys as ys; ys.run_pass('tee -q script run.ys', ys.Design())"
 
 
@@ -45,19 +53,23 @@ def synthesize(verilog: str, family: str, top: str = "gemmary", options: str = "
     return _run(verilog, top, f"{FAMILIES[family]} {options} -top {top}")
 
 
-def flatten(verilog: str, top: str = "gemmary") -> Netlist:
-    """``verilog`` as Yosys' own cells: registers, memories and logic, no hierarchy. Takes seconds."""
+def flatten(design: str, top: str = "gemmary", rtlil_of: str = "") -> Netlist:
+    """``design`` as Yosys' own cells: registers, memories and logic, no hierarchy. Takes seconds.
+
+    It is Verilog; or with ``rtlil_of`` a family, RTLIL in which there may be cells of that family.
+    """
     # The names of what was flattened stay: `top.queue.stage0`. They tell the synchronisers.
-    return _run(verilog, top, f"hierarchy -top {top}; proc -norom; flatten; memory_collect; opt_clean; check")
+    commands = f"hierarchy -top {top}; proc -norom; flatten; memory_collect; opt_clean; check"
+    return _run(design, top, commands, f"read_rtlil design.v; {LIBRARIES[rtlil_of]}" if rtlil_of else READ)
 
 
-def _run(verilog: str, top: str, commands: str) -> Netlist:
+def _run(verilog: str, top: str, commands: str, read: str = READ) -> Netlist:
     # Vectors and long names double the work of the simulator's compiler; the clock-domain check needs the names.
     smaller = "splitnets; rename -hide */w:* */c:*; opt_clean -purge"
     steps = [
-        "read_verilog -sv design.v",
+        read,
         commands,
-        "write_json netlist.json",
+        "write_json -selected netlist.json",
         smaller,
         "write_verilog -noattr netlist.v",
     ]

@@ -193,3 +193,48 @@ def random_access(rng, port: Port, base: int) -> dict[str, int]:
         "output_enable": int(rng.random() < 0.7),
         "reset": int(rng.random() < 0.05),
     }
+
+
+UNSUPPORTED = {
+    "RESETMODE": (MULTIPLIER, 'MULT18X18D #(.RESETMODE("NEVER")) m ()'),
+    "REG_INPUTC_CLK": (MULTIPLIER, 'MULT18X18D #(.REG_INPUTC_CLK("CLK0")) m ()'),
+    "SOURCEB_MODE": (MULTIPLIER, 'MULT18X18D #(.SOURCEB_MODE("C_SHIFT")) m ()'),
+    "MULT_BYPASS": (MULTIPLIER, 'MULT18X18D #(.MULT_BYPASS("ENABLED")) m ()'),
+    "CAS_MATCH_REG": (MULTIPLIER, 'MULT18X18D #(.CAS_MATCH_REG("TRUE")) m ()'),
+    "HIGHSPEED_CLK": (MULTIPLIER, 'MULT18X18D #(.HIGHSPEED_CLK("CLK0")) m ()'),
+    "CLKn_DIV": (MULTIPLIER, 'MULT18X18D #(.CLK2_DIV("DISABLED")) m ()'),
+    "clock": (MULTIPLIER, 'MULT18X18D #(.REG_OUTPUT_CLK("CLK4")) m ()'),
+    "enable": (MULTIPLIER, 'MULT18X18D #(.REG_OUTPUT_CE("CE4")) m ()'),
+    "reset": (MULTIPLIER, 'MULT18X18D #(.REG_OUTPUT_RST("RST")) m ()'),
+    "SOURCEA = 1": (MULTIPLIER, "MULT18X18D m (.SOURCEA(in[0]))"),
+    "SOURCEB = 1": (MULTIPLIER, "MULT18X18D m (.SOURCEB(in[0]))"),
+    "operand C": (MULTIPLIER, "MULT18X18D m (.C5(in[0]))"),
+    "DATA_WIDTH": (RAM, "DP16KD #(.DATA_WIDTH_B(8)) m ()"),
+    "REGMODE": (RAM, 'DP16KD #(.REGMODE_A("YES")) m ()'),
+    "WRITEMODE": (RAM, 'DP16KD #(.WRITEMODE_B("OLD")) m ()'),
+    "CLKAMUX": (RAM, 'DP16KD #(.CLKAMUX("CLKB")) m ()'),
+    "INIT_DATA": (RAM, 'DP16KD #(.INIT_DATA("DYNAMIC")) m ()'),
+    "INITVAL_1b": (RAM, f'DP16KD #(.INITVAL_1B("0x{0:080x}")) m ()'),
+    "port B writes": (RAM, "DP16KD #(.DATA_WIDTH_A(36)) m (.WEB(in[0]))"),
+    "ASYNC_RESET_RELEASE": (RAM, 'DP16KD #(.RESETMODE("ASYNC")) m (.RSTA(in[0]))'),
+}
+
+
+@pytest.mark.parametrize("name", UNSUPPORTED)
+def test_what_is_not_modelled_stops_the_simulation(name, tmp_path):
+    model, instance = UNSUPPORTED[name]
+    with pytest.raises(AssertionError, match=rf"FATAL.*(MULT18X18D|DP16KD): .*{name}\b"):
+        simulate([model], 1, 1, f"assign out = in;\n{instance};", [0, 1, 0], tmp_path)
+
+
+def test_a_collision_gives_wrong_data(tmp_path):
+    """A read of the word that the other port writes at the same edge shows neither the old word nor the new one."""
+    pins = (
+        "assign out = q;\nwire [8:0] q;\n"
+        + "DP16KD #(.DATA_WIDTH_A(9), .DATA_WIDTH_B(9)) m (.CLKA(in[0]), .CLKB(in[0]),\n"
+    )
+    pins += f".CEA(1'b1), .CEB(1'b1), .WEA(in[1]), {bits('DIA', 9, 'in[10:2]')}, {bits('DOB', 9, 'q')});"
+    pins = pins.replace("in[10:2][", "d[") + "\nwire [8:0] d = in[10:2];"
+    write, read = 0x155 << 2 | 2, 0x0AA << 2
+    found = simulate([RAM], 11, 9, pins, [write, write | 1, read, read | 1, write, write | 1, read, read | 1], tmp_path)
+    assert found == [0, 0x1FF, 0x1FF, 0x155, 0x155, 0x0AA, 0x0AA, 0x155]

@@ -1,5 +1,6 @@
-// Behavioural model of the ECP5 block RAM, written from the ECP5 and ECP5-5G Memory Usage Guide (FPGA-TN-02204). The place of
-// byte enables, the layout of INITVAL and the 36-bit mode are those of Yosys' map to this cell.
+// Behavioural model of the ECP5 block RAM, after the ECP5 and ECP5-5G Memory Usage Guide (FPGA-TN-02204) as far as it
+// could be read. The place of byte enables, the layout of INITVAL and the 36-bit mode are those of Yosys' map to this cell. Not
+// confirmed by the vendor's own model: OCE and RST without CE, and what a deselected port shows.
 //
 // 18,432 bits, as 512 rows of 36 bits or 2,048 bytes of 9. Widths 1, 2 and 4 reach the lower 8 bits of a byte. A port acts at
 // the rising edge of its clock (CLKxMUX "INV": the falling one) when CE is 1 and CS equals CSDECODE:
@@ -17,8 +18,8 @@
 // With a width of 36 the RAM is pseudo dual-port: A only writes, B only reads.
 //
 // What is undefined is made wrong, so that nothing comes to rely on it: where one port writes a bit that the other one reads or
-// writes at the same edge, that bit is inverted. (The other clock counts as rising when it is high: with two clocks this may
-// see a collision where there is none, on words that a correct design does not use either.)
+// writes, that bit is inverted, and so is what a port below 9 bits shows of a write with READBEFOREWRITE. (With two clocks the model does not ask whether the other one rises at the same moment: a
+// correct design does not use that word in either case.)
 //
 // Not modelled, and stopped with $fatal when used: RESETMODE "ASYNC" with ASYNC_RESET_RELEASE "SYNC", INITVAL as strings,
 // INIT_DATA "DYNAMIC". The global reset is not modelled. An unconnected input counts as 0.
@@ -60,12 +61,12 @@ module DP16KD (
 
     localparam PSEUDO = DATA_WIDTH_A == 36 || DATA_WIDTH_B == 36;
 
-    wire [13:0] ada = {ADA13, ADA12, ADA11, ADA10, ADA9, ADA8, ADA7, ADA6, ADA5, ADA4, ADA3, ADA2, ADA1, ADA0};
-    wire [13:0] adb = {ADB13, ADB12, ADB11, ADB10, ADB9, ADB8, ADB7, ADB6, ADB5, ADB4, ADB3, ADB2, ADB1, ADB0};
-    wire [17:0] dia = {DIA17, DIA16, DIA15, DIA14, DIA13, DIA12, DIA11, DIA10, DIA9, DIA8, DIA7, DIA6, DIA5, DIA4,
-        DIA3, DIA2, DIA1, DIA0};
-    wire [17:0] dib = {DIB17, DIB16, DIB15, DIB14, DIB13, DIB12, DIB11, DIB10, DIB9, DIB8, DIB7, DIB6, DIB5, DIB4,
-        DIB3, DIB2, DIB1, DIB0};
+    wire [13:0] ada = driven({ADA13, ADA12, ADA11, ADA10, ADA9, ADA8, ADA7, ADA6, ADA5, ADA4, ADA3, ADA2, ADA1, ADA0});
+    wire [13:0] adb = driven({ADB13, ADB12, ADB11, ADB10, ADB9, ADB8, ADB7, ADB6, ADB5, ADB4, ADB3, ADB2, ADB1, ADB0});
+    wire [17:0] dia = driven({DIA17, DIA16, DIA15, DIA14, DIA13, DIA12, DIA11, DIA10, DIA9, DIA8, DIA7, DIA6, DIA5, DIA4,
+        DIA3, DIA2, DIA1, DIA0});
+    wire [17:0] dib = driven({DIB17, DIB16, DIB15, DIB14, DIB13, DIB12, DIB11, DIB10, DIB9, DIB8, DIB7, DIB6, DIB5, DIB4,
+        DIB3, DIB2, DIB1, DIB0});
     wire clock_a = CLKAMUX == "INV" ? ~CLKA : CLKA;
     wire clock_b = CLKBMUX == "INV" ? ~CLKB : CLKB;
     wire enable_a = CEA === 1'b1 && {CSA2 === 1'b1, CSA1 === 1'b1, CSA0 === 1'b1} == chip_select(CSDECODE_A);
@@ -81,8 +82,8 @@ module DP16KD (
     wire [35:0] written_b = enable_b && WEB === 1'b1 && !blocked_b ? lanes(DATA_WIDTH_B, adb) << offset_b : 36'd0;
     wire [35:0] data_a = {PSEUDO ? dib : 18'd0, dia} << offset_a;
     wire [35:0] data_b = {18'd0, dib} << offset_b;
-    wire [35:0] undefined_a = clock_b === 1'b1 && row_a == row_b ? written_b : 36'd0;
-    wire [35:0] undefined_b = clock_a === 1'b1 && row_a == row_b ? written_a : 36'd0;
+    wire [35:0] undefined_a = row_a == row_b ? written_b : 36'd0;
+    wire [35:0] undefined_b = row_a == row_b ? written_a : 36'd0;
     wire [35:0] old_a = rows[row_a] ^ undefined_a;
     wire [35:0] old_b = rows[row_b] ^ undefined_b;
     wire [35:0] new_a = (data_a ^ undefined_a) & written_a | old_a & ~written_a;
@@ -100,8 +101,11 @@ module DP16KD (
             for (j = 0; j < 36; j = j + 9) if (written_b[j]) rows[row_b][j +: 9] <= new_b[j +: 9];
         end else if (|written_b) rows[row_b][offset_b +: DATA_WIDTH_B] <= new_b[offset_b +: DATA_WIDTH_B];
 
-    wire [35:0] shown_a = (WRITEMODE_A == "WRITETHROUGH" ? new_a : old_a) >> offset_a & ones(DATA_WIDTH_A);
-    wire [35:0] shown_b = (WRITEMODE_B == "WRITETHROUGH" ? new_b : old_b) >> offset_b & ones(DATA_WIDTH_B);
+    // READBEFOREWRITE is undefined below 9 bits: inverted.
+    wire [35:0] before_a = WRITEMODE_A == "READBEFOREWRITE" && DATA_WIDTH_A < 9 ? old_a ^ written_a : old_a;
+    wire [35:0] before_b = WRITEMODE_B == "READBEFOREWRITE" && DATA_WIDTH_B < 9 ? old_b ^ written_b : old_b;
+    wire [35:0] shown_a = (WRITEMODE_A == "WRITETHROUGH" ? new_a : before_a) >> offset_a & ones(DATA_WIDTH_A);
+    wire [35:0] shown_b = (WRITEMODE_B == "WRITETHROUGH" ? new_b : before_b) >> offset_b & ones(DATA_WIDTH_B);
     wire take_a = enable_a && !(WEA === 1'b1 && WRITEMODE_A == "NORMAL");
     wire take_b = enable_b && !(WEB === 1'b1 && WRITEMODE_B == "NORMAL");
 
@@ -143,6 +147,12 @@ module DP16KD (
     assign {DOA17, DOA16, DOA15, DOA14, DOA13, DOA12, DOA11, DOA10, DOA9, DOA8, DOA7, DOA6, DOA5, DOA4, DOA3,
         DOA2, DOA1, DOA0} = q[17:0];
 
+    // With 0 for what is not connected.
+    function [17:0] driven(input [17:0] pins);
+        integer pin;
+        for (pin = 0; pin < 18; pin = pin + 1) driven[pin] = pins[pin] === 1'bz ? 1'b0 : pins[pin];
+    endfunction
+
     // The lowest bit of a row that an access reaches.
     function [5:0] offset(input integer width, input [13:0] address);
         case (width)
@@ -177,7 +187,7 @@ module DP16KD (
     task load(input integer slice, input integer bits, input [319:0] value);
         integer word;
         begin
-            if (bits > 320) $fatal(1, "DP16KD: INITVAL_%02h is not modelled as a string: use a number of 320 bits", slice);
+            if (bits > 320) $fatal(1, "DP16KD: INITVAL_%0h is not modelled as a string: use a number of 320 bits", slice);
             for (word = 0; word < 16; word = word + 1)
                 rows[(16 * slice + word) / 2][18 * (word % 2) +: 18] = value[20 * word +: 18];
         end
@@ -196,8 +206,6 @@ module DP16KD (
         if (WRITEMODE_A != "NORMAL" && WRITEMODE_A != "WRITETHROUGH" && WRITEMODE_A != "READBEFOREWRITE"
             || WRITEMODE_B != "NORMAL" && WRITEMODE_B != "WRITETHROUGH" && WRITEMODE_B != "READBEFOREWRITE")
             $fatal(1, "DP16KD: WRITEMODE = %0s, %0s: use NORMAL, WRITETHROUGH or READBEFOREWRITE", WRITEMODE_A, WRITEMODE_B);
-        if (WRITEMODE_A == "READBEFOREWRITE" && DATA_WIDTH_A < 9 || WRITEMODE_B == "READBEFOREWRITE" && DATA_WIDTH_B < 9)
-            $fatal(1, "DP16KD: WRITEMODE = READBEFOREWRITE exists for widths 9 and above only");
         if (RESETMODE != "SYNC" && RESETMODE != "ASYNC")
             $fatal(1, "DP16KD: RESETMODE = %0s: use SYNC or ASYNC", RESETMODE);
         if (CLKAMUX != "CLKA" && CLKAMUX != "INV" || CLKBMUX != "CLKB" && CLKBMUX != "INV")

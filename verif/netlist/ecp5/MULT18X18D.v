@@ -1,4 +1,5 @@
-// Behavioural model of the ECP5 multiplier, written from the ECP5 and ECP5-5G sysDSP Usage Guide (FPGA-TN-02205).
+// Behavioural model of the ECP5 multiplier, after the ECP5 and ECP5-5G sysDSP Usage Guide (FPGA-TN-02205) as far
+// as it could be read, and Yosys' maps. Not confirmed by the vendor's own model: that reset comes before the enable.
 //
 // P = A * B, 18 by 18 bits, each operand signed or unsigned as SIGNEDA and SIGNEDB say. REG_x_CLK switches a register on by
 // naming its clock; REG_x_CE and REG_x_RST name its enable and reset. The input registers hold the operand and its sign bit

@@ -191,4 +191,4 @@ async def coordinates_do_not_wrap(dut, start):
     driver = Driver(dut, await bench.start(dut, Rows(NANO)), bench.rng())
     still = {"activation": 1, "activation_step": 0, "accumulator": 2, "accumulator_step": 0}
     await driver.prepare(**still, stride=255, limit=65535, x=start, y_inside=True)
-    await driver.go(MAX_COUNT if start == 60000 else 1200)
+    await driver.go(MAX_COUNT if start == 60000 else 900)
