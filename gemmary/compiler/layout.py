@@ -9,12 +9,13 @@ from ..isa import DType
 from .memory import Memory
 from .program import Layer, Program
 from .requantization import Requantization
+from .row_packing import PaddedImages
 from .strips import Strips
 from .tensor import Tensor
 from .weights import WeightTensor, parameter_bytes, table_bytes
 from .window import Window
 
-Placed = Tensor | WeightTensor | Strips
+Placed = Tensor | WeightTensor | PaddedImages | Strips
 
 
 class Layout:
@@ -27,6 +28,10 @@ class Layout:
     def tensor(self, name: str, shape: tuple[int, ...], dtype: DType = DType.INT8) -> Tensor:
         word = self.config.rows if dtype == DType.INT8 else self.config.columns
         return self._place(Tensor(name, tuple(shape), dtype, 0, word))
+
+    def padded_images(self, name: str, shape: tuple[int, ...], padding: tuple[int, int], outside: int) -> PaddedImages:
+        """An input of the program for a row-packed convolution."""
+        return self._place(PaddedImages(name, tuple(shape), 0, *padding, outside, slack=self.config.rows))
 
     def strips(self, name: str, shape: tuple[int, ...], window: Window, outside: int) -> Strips:
         """An input of the program for a first convolution."""

@@ -8,13 +8,13 @@ from ..isa import Reduction
 from ..models.network import Add, AveragePool, Conv2D, Dense, MaxPool, Network
 from .contraction import Contraction
 from .elementwise import Elementwise, lower_elementwise
+from .first import compile_first
 from .layout import Layout
 from .lowering import lower_contraction
 from .pooling import Pooling, lower_pooling
 from .program import Layer, Program
 from .requantization import Requantization, ResidualOperand
 from .runs import Run
-from .strips import Strips
 from .tensor import Tensor
 from .weights import folded_bias
 from .window import Window
@@ -75,30 +75,30 @@ class _LayerCompiler:
         layer = self.layer
         window = self._window(kernel=layer.weight.shape[:2], stride=layer.stride, padding=layer.padding)
         users = [name for other in self.network.layers for name in _reads(other)]
-        alone = layer.input == self.network.input and users.count(layer.input) == 1
-        if alone and Strips.worth(self.config, window, layer.weight.shape[2]):
-            shape = (self.batch, *self.network.shapes[layer.input])
-            source = self.layout.strips(layer.input, shape, window, self.zero_in)
-            return self._contraction(source, source.outputs, source.weights(layer.weight))
-        return self._contraction(self._tensor(layer.input), window.folded(), layer.weight)
+        if layer.input == self.network.input and users.count(layer.input) == 1 and layer.residual is None:
+            requantization = self._requantization(folded_bias(layer.weight, layer.bias, self.zero_in))
+            operands = window, layer.weight, requantization, self.result, self.zero_in
+            if runs := compile_first(self.config, self.layout, layer.input, *operands):
+                return window.positions * layer.weight.size, runs
+        return self._contraction(window, layer.weight)
 
     def _dense(self) -> tuple[int, tuple[Run, ...]]:
         """A convolution whose kernel is the whole image."""
         *size, channels = self.network.shapes[self.layer.input]
         size = tuple(size) or (1, 1)
         weight = self.layer.weight.reshape(*size, channels, -1)
-        return self._contraction(self._tensor(self.layer.input), self._window(kernel=size).folded(), weight)
+        return self._contraction(self._window(kernel=size), weight)
 
-    def _contraction(self, source: Tensor | Strips, window: Window, weight: np.ndarray) -> tuple[int, tuple[Run, ...]]:
+    def _contraction(self, window: Window, weight: np.ndarray) -> tuple[int, tuple[Run, ...]]:
         layer, layout, channels = self.layer, self.layout, weight.shape[-1]
         requantization = self._requantization(folded_bias(weight, layer.bias, self.zero_in))
         weights = layout.weights(f"{layer.name}.weight", weight.shape, weight)
         addresses = layout.requantization(requantization, channels)
         contraction = Contraction(
-            source,
+            self._tensor(self.layer.input),
             weights,
             self.result,
-            window,
+            window.folded(),
             requantization,
             *addresses,
             self.zero_in,

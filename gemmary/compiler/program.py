@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from ..config import Config
+from .row_packing import PaddedImages
 from .runs import Run
 from .strips import Strips
 from .tensor import Tensor
@@ -36,7 +37,7 @@ class Program:
 
     config: Config
     layers: tuple[Layer, ...]
-    tensors: dict[str, Tensor | WeightTensor | Strips]
+    tensors: dict[str, Tensor | WeightTensor | PaddedImages | Strips]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     constants: tuple[tuple[int, bytes], ...] = field(repr=False)

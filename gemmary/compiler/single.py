@@ -8,12 +8,12 @@ from ..config import Config
 from ..errors import InputError
 from ..isa import DType
 from .contraction import Contraction
+from .first import compile_first
 from .layout import Layout
 from .lowering import lower_contraction
 from .program import Layer, Program
 from .requantization import Requantization
 from .scales import mantissa_and_shift
-from .strips import Strips
 from .tensor import Tensor, check_array
 from .weights import check_int8, folded_bias
 from .window import Window
@@ -46,20 +46,19 @@ class Single:
         """From tensor ``a`` (and ``b``) to tensor ``y``."""
         layout, known = Layout(self.config), self.weights is not None
         target = layout.tensor("y", result_shape, self.result)
-        runs = self._contraction(layout, source_shape, target, window, requantization)
+        runs = None
+        if known and window.taps > 1:
+            first = "a", window, self.weights, requantization, target, self.input_zero_point
+            runs = compile_first(self.config, layout, *first)
+        runs = runs or self._contraction(layout, source_shape, target, window, requantization)
         layer = Layer(self.name, "y", window.positions * prod(self.shape), runs)
         return layout.program((layer,), ("a",) if known else ("a", "b"), ("y",))
 
     def _contraction(self, layout: Layout, source_shape, target: Tensor, window: Window, requantization):
-        if self.weights is not None and Strips.worth(self.config, window, source_shape[-1]):
-            source = layout.strips("a", source_shape, window, self.input_zero_point)
-            weights = source.weights(self.weights)
-            window, tiles = source.outputs, layout.weights("b", weights.shape, weights)
-        else:
-            source = layout.tensor("a", source_shape)
-            window, tiles = window.folded(), layout.weights("b", self.shape, self.weights)
+        source = layout.tensor("a", source_shape)
+        tiles = layout.weights("b", self.shape, self.weights)
         addresses = layout.requantization(requantization, self.shape[-1])
-        operands = source, tiles, target, window, requantization
+        operands = source, tiles, target, window.folded(), requantization
         return lower_contraction(self.config, Contraction(*operands, *addresses, self.input_zero_point))
 
 

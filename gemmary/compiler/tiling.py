@@ -68,13 +68,23 @@ class Blocks:
     tile_cycles: int
 
 
-def choose_tiling(config: Config, operation: Contraction) -> Tiling:
-    """The tiling of least estimated cycles. InputError if the memories are too small for any."""
-    *_, best = min(
+def estimated_cycles(config: Config, operation: Contraction) -> float | None:
+    """Of the best tiling; None where the memories are too small for any."""
+    return _best(config, operation)[0]
+
+
+def _best(config: Config, operation: Contraction) -> tuple[float | None, int | None, Tiling | None]:
+    """(estimated cycles, bytes loaded, tiling)."""
+    return min(
         ((*_cost(config, operation, blocks, tiling), tiling) for blocks, tiling in _tilings(config, operation)),
         key=lambda candidate: candidate[:2],
         default=(None, None, None),
     )
+
+
+def choose_tiling(config: Config, operation: Contraction) -> Tiling:
+    """The tiling of least estimated cycles. InputError if the memories are too small for any."""
+    *_, best = _best(config, operation)
     if best is None:
         (kh, kw), word = operation.window.kernel, config.rows
         raise InputError(

@@ -1,0 +1,238 @@
+"""Emits convolutions whose input is row-packed (row_packing)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..config import TABLE_ENTRIES, Config
+from ..isa import MAX_COUNT, DType, Opcode, Space, walk_fields
+from .builder import Builder, Region
+from .layout import Layout
+from .regions import load_bytes, move_outputs
+from .requantization import Requantization
+from .row_packing import PaddedImages, RowPacking
+from .runs import Run, make_runs
+from .slots import Slots
+from .tensor import Tensor
+from .tiling import LATENCY, MAX_SLOTS, OVERHEAD, halvings
+from .transfer import Loop, transfer_fields
+from .weights import WeightTensor
+from .window import INSIDE, Block, Split, Window
+
+
+@dataclass(frozen=True)
+class PackedTiling:
+    """A job has ``split`` words and ``tiles`` of the ``all_tiles`` channel tiles of each of their outputs."""
+
+    packing: RowPacking
+    all_tiles: int
+    split: Split
+    tiles: int
+    source_slot: int
+    source_slots: int
+    result_slot: int
+    result_slots: int
+
+
+def plan_packed(config: Config, window: Window, cin: int, cout: int) -> tuple[float, PackedTiling] | None:
+    """Estimated cycles, and how a convolution ``[kh, kw, cin, cout]`` is packed; None where that gains nothing or does not
+    fit."""
+    packing = RowPacking.of(config, window, cin)
+    if packing is None:
+        return None
+    tiles = -(-cout // config.rows) * config.rows // config.columns
+    return min(_tilings(config, packing, tiles), key=lambda candidate: candidate[0], default=None)
+
+
+def _tilings(config: Config, packing: RowPacking, all_tiles: int) -> Iterator[tuple[float, PackedTiling]]:
+    """(estimated cycles, tiling) of all that fit."""
+    parts, kh, outputs = config.rows // config.columns, packing.packed.kernel[0], packing.outputs
+    if kh * outputs * all_tiles * config.rows > config.weight_words or all_tiles > config.parameter_rows:
+        return
+    splits = packing.packed.splits(config.accumulator_rows // outputs)
+    for split in (split for split in splits if split.columns == packing.pieces):  # whole rows
+        blocks = list(packing.packed.blocks(split))
+        inputs, positions = max(b.in_positions for b in blocks), max(b.positions for b in blocks)
+        for tiles in {n * parts for n in halvings(all_tiles // parts)}:
+            result_slot = tiles // parts * positions * outputs
+            slots = 2 if 2 * (inputs + result_slot) <= config.activation_words else 1
+            free = (config.activation_words - slots * result_slot) // inputs
+            counts = (tiles * outputs, split.images * packing.pieces, split.rows)
+            if free < 1 or positions * outputs * tiles > config.accumulator_rows or max(counts) > MAX_COUNT:
+                continue
+            jobs = len(blocks) * all_tiles // tiles
+            tensor = sum(max(b.positions, config.rows) for b in blocks) * kh * outputs * all_tiles + jobs * OVERHEAD
+            vector = packing.window.positions * all_tiles * config.lane_groups + jobs * outputs * tiles * OVERHEAD
+            load = sum(b.in_positions for b in blocks) * max(2, LATENCY // config.outstanding)
+            end = result_slot * (config.lane_groups * parts + config.rows / config.bus_bytes)
+            cycles = max(tensor, load, vector) + end + (tensor if slots < 2 else 0)
+            yield (
+                cycles,
+                PackedTiling(
+                    packing, all_tiles, split, tiles, inputs, min(free, len(blocks), MAX_SLOTS), result_slot, slots
+                ),
+            )
+
+
+@dataclass(frozen=True)
+class PackedConvolution:
+    """``result = requantize(convolution of source)``. ``weights`` are those of the packing; ``constant`` lies above and below."""
+
+    source: PaddedImages
+    weights: WeightTensor
+    result: Tensor
+    requantization: Requantization
+    parameters: int
+    table: int | None
+    constant: int
+
+
+def compile_packed(
+    config: Config,
+    layout: Layout,
+    plan: PackedTiling,
+    source: str,
+    window: Window,
+    weights: np.ndarray,
+    requantization: Requantization,
+    result: Tensor,
+    outside: int,
+) -> tuple[Run, ...]:
+    """Places input ``source`` of the program and the weights ``[kh, kw, cin, cout]``, and returns the layer's runs.
+
+    ``outside`` is what padding reads.
+    """
+    cin, cout = weights.shape[2:]
+    shape = (window.images, window.height, window.width, cin)
+    images = layout.padded_images(source, shape, window.padding[1], outside)
+    packed = plan.packing.weights(config, weights)
+    tiles = layout.weights("weights", packed.shape, packed)
+    addresses = layout.requantization(requantization, cout)
+    return lower_packed(config, PackedConvolution(images, tiles, result, requantization, *addresses, outside), plan)
+
+
+def lower_packed(config: Config, operation: PackedConvolution, tiling: PackedTiling) -> tuple[Run, ...]:
+    """The runs of the layer."""
+    builder = Builder(config)
+    lowering = _Lowering(builder, operation, tiling)
+    return make_runs(builder, lowering.jobs(), lowering.emit)
+
+
+class _Lowering:
+    """Job by job: words of a block, as ``[in_rows, images, pieces]``, all kernel rows, and the outputs one place at a time."""
+
+    def __init__(self, builder: Builder, operation: PackedConvolution, tiling: PackedTiling):
+        self.builder, self.operation, self.tiling, self.config = builder, operation, tiling, builder.config
+        self.packing = tiling.packing
+        self.parts = self.config.rows // self.config.columns
+        self.sources = Slots(0, tiling.source_slot, tiling.source_slots)
+        self.results = Slots(tiling.source_slot * tiling.source_slots, tiling.result_slot, tiling.result_slots)
+
+    def jobs(self) -> list[tuple[Block, int, int]]:
+        """(block, first channel tile, channel tiles)."""
+        total, size = self.tiling.all_tiles, self.tiling.tiles
+        tiles = [(tile, min(size, total - tile)) for tile in range(0, total, size)]
+        return [(block, *part) for block in self.packing.packed.blocks(self.tiling.split) for part in tiles]
+
+    def emit(self, job: tuple[Block, int, int], index: int, last: bool) -> None:
+        block, tile, tiles = job
+        source, here = self.sources.get(block)
+        if not here:
+            self._load(block, source)
+        if index == 0:
+            size = self.operation.weights.size
+            region = Region(Space.WEIGHT, 0, size // self.config.columns)
+            load_bytes(self.builder, region, self.operation.weights.address, 0, size)
+        bank = index % 2 * self.config.accumulator_rows
+        self._matmul(block, tile, tiles, source, bank)
+        if index == 0:
+            self._load_settings()
+        self._drain(block, tile, tiles, bank, index)
+
+    def _load_settings(self) -> None:
+        size = self.tiling.all_tiles * self.config.parameter_row_bytes
+        region = Region(Space.PARAMETER, 0, self.tiling.all_tiles)
+        load_bytes(self.builder, region, self.operation.parameters, 0, size)
+        if self.operation.table is not None:
+            load_bytes(self.builder, Region(Space.TABLE, 0, 1), self.operation.table, 0, TABLE_ENTRIES)
+
+    def _rows(self, word: int, words: int) -> Region:
+        return Region(Space.ACTIVATION, word * self.parts, (word + words) * self.parts)
+
+    def _load(self, block: Block, slot: int) -> None:
+        """Whole words: what a piece does not need meets zero weights."""
+        source, packing = self.operation.source, self.packing
+        granules = self.config.rows // self.config.bus_bytes
+        across = block.images * packing.pieces
+        loops = [
+            Loop(block.in_rows, source.row_bytes, across * granules),
+            Loop(block.images, source.shape[1] * source.row_bytes, packing.pieces * granules),
+            Loop(packing.pieces, packing.outputs * packing.window.stride[1] * packing.channels, granules),
+        ]
+        first = (block.image * source.shape[1] + block.in_row) * source.row_bytes
+        place = source.address + first, slot * granules, loops, self.config.rows
+        for fields in transfer_fields(Opcode.LOAD, self.config.bus_bytes, *place):
+            fields |= {"dtype": DType.INT8, "space": Space.ACTIVATION}
+            self.builder.emit(Opcode.LOAD, fields, [], [self._rows(slot, block.in_positions)])
+
+    def _matmul(self, block: Block, tile: int, tiles: int, source: int, bank: int) -> None:
+        """Loop x runs over images and pieces: neither has bounds."""
+        packing, rows = self.packing, self.config.rows
+        window, across = packing.packed, block.images * packing.pieces
+        kh, all_tiles, count = window.kernel[0], self.operation.weights.tiles[1], tiles * packing.outputs
+        counts = {"n": count, "k": 1, "ky": kh, "kx": 1, "y": block.rows, "x": across}
+        bounds = {name: value for name, value in window.bounds(block).items() if name.startswith("y_")}
+        fields = (
+            {f"count_{loop}": n for loop, n in counts.items()}
+            | INSIDE
+            | bounds
+            | {"constant": self.operation.constant}
+            | {"activation_dtype": DType.INT8, "weight_dtype": DType.INT8, "accumulator_dtype": DType.INT32}
+            | walk_fields(
+                Opcode.MATMUL, "activation", (source + block.y_start * across) & 0xFFFF, counts,
+                ky=window.dilation[0] * across, y=window.stride[0] * across, x=1,
+            )
+            | walk_fields(
+                Opcode.MATMUL, "weight", tile * packing.outputs * kh * rows, counts, n=kh * rows, ky=rows
+            )
+            | walk_fields(Opcode.MATMUL, "accumulator", bank, counts, n=block.positions, y=across, x=1)
+        )  # fmt: skip
+        weights = Region(Space.WEIGHT, 0, all_tiles * kh * rows)
+        writes = [Region(Space.ACCUMULATOR, bank, bank + count * block.positions)]
+        self.builder.emit(Opcode.MATMUL, fields, [self._rows(source, block.in_positions), weights], writes)
+
+    def _drain(self, block: Block, tile: int, tiles: int, bank: int, index: int) -> None:
+        packing, window = self.packing, self.packing.window
+        outputs = replace(block, column=0, columns=window.out_width)
+        slot, words = self.results.get(index)[0], tiles // self.parts
+        result = self._rows(slot, words * outputs.positions)
+        sums = Region(Space.ACCUMULATOR, bank, bank + tiles * packing.outputs * block.positions)
+        reads = [sums, Region(Space.PARAMETER, tile, tile + tiles)]
+        if self.operation.table is not None:
+            reads.append(Region(Space.TABLE, 0, 1))
+        for t in range(tiles):
+            for p in range(packing.outputs):
+                row = bank + (t * packing.outputs + p) * block.positions
+                place = (slot + t // self.parts * outputs.positions + p) * self.parts + t % self.parts
+                self.builder.emit(Opcode.VECTOR, self._vector(block, row, place, tile + t), reads, [result])
+        place = self.operation.result, window, outputs, (tile // self.parts, words), Space.ACTIVATION, slot
+        for fields in move_outputs(Opcode.STORE, self.config, *place):
+            self.builder.emit(Opcode.STORE, fields, [result], [])
+
+    def _vector(self, block: Block, source: int, result: int, parameter: int) -> dict[str, int]:
+        """One output place of every word, from ``[rows, images, pieces]`` to ``[images, rows, columns]``."""
+        packing, step = self.packing, self.parts
+        pieces, width = packing.pieces, packing.window.out_width * step
+        counts = {"n": block.images, "y": block.rows, "x": pieces, "ky": 1, "kx": 1}
+        return (
+            {f"count_{loop}": n for loop, n in counts.items()}
+            | {"source_dtype": DType.INT32, "per_channel": 1}
+            | INSIDE
+            | self.operation.requantization.fields()
+            | walk_fields(Opcode.VECTOR, "source", source, counts, n=pieces, y=block.images * pieces, x=1)
+            | walk_fields(
+                Opcode.VECTOR, "result", result, counts, n=block.rows * width, y=width, x=packing.outputs * step
+            )
+            | walk_fields(Opcode.VECTOR, "parameter", parameter, counts)
+        )  # fmt: skip
