@@ -8,6 +8,7 @@ from gemmary.compiler.elementwise import Elementwise, lower_elementwise
 from gemmary.compiler.layout import Layout
 from gemmary.compiler.program import Layer
 from gemmary.compiler.requantization import Requantization
+from gemmary.compiler.strips import Strips
 from gemmary.compiler.window import Window
 from gemmary.config import PRESETS, Config
 from gemmary.errors import InputError
@@ -122,6 +123,34 @@ def test_row_packed_convolution(config):
             numerics.add_bias(sums, 77), *numerics.scale_to_mantissa_shift(np.full(6, 0.01)), 4
         )
         assert np.array_equal(execute_interleaved(program, {"a": x}, rng)["y"], expected), (cin, kernel)
+
+
+@pytest.mark.parametrize("name", ["base", "ulx3s-85f", "nano"])
+def test_first_convolution_in_strips(name):
+    """Whole windows as runs of words, where that takes fewer cycles than shifted kernels."""
+    config, rng = PRESETS[name], np.random.default_rng(9)
+    for cin, kernel, stride, padding, result in (
+        (3, (7, 7), (2, 2), ((3, 3), (3, 3)), DType.INT8),
+        (3, (3, 3), (2, 2), ((0, 1), (0, 1)), DType.INT32),
+        (1, (10, 4), (2, 2), ((4, 5), (1, 1)), DType.INT8),
+    ):
+        x, w = int8(rng, 2, 18, 15, cin), int8(rng, *kernel, cin, 40)
+        program = compile_conv2d(
+            config, x.shape, w, stride=stride, padding=padding, bias=5, scale=0.002, input_zero_point=3, result=result
+        )
+        assert isinstance(program.tensors["a"], Strips), kernel
+        expected = numerics.add_bias(numerics.conv2d(x.astype(np.int64) - 3, w, stride, padding, outside=0), 5)
+        if result == DType.INT8:
+            expected = numerics.requantize(expected, *numerics.scale_to_mantissa_shift(np.full(40, 0.002)), 0)
+        assert np.array_equal(execute_interleaved(program, {"a": x}, rng)["y"], expected), kernel
+
+
+def test_first_layer_of_resnet():
+    """Expected, not simulated: above 85 % of peak."""
+    weights, pads = np.zeros((7, 7, 3, 64), np.int8), ((3, 3), (3, 3))
+    program = compile_conv2d(PRESETS["base"], (1, 224, 224, 3), weights, stride=(2, 2), padding=pads)
+    cycles = sum(run.expected_cycles for layer in program.layers for run in layer.runs)
+    assert program.layers[0].macs / (cycles * PRESETS["base"].macs_per_cycle) > 0.85
 
 
 def scale_of(real):
