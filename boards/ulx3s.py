@@ -10,7 +10,7 @@ from gemmary.config import Config
 from hdl.accelerator import Accelerator
 
 from .board import Board
-from .chips.ecp5 import Ecp5Clock, Ecp5DotProduct, ecp5
+from .chips.ecp5 import BLOCKS, Ecp5Clock, PlacedDotProducts, ecp5
 from .system import System
 
 OSCILLATOR_MHZ = Fraction(25)
@@ -28,11 +28,11 @@ class Ulx3s(Elaboratable):
         m.domains.sync = ClockDomain()
         m.submodules.oscillator = oscillator = io.Buffer("i", platform.request("clk25", dir="-"))
         m.submodules.clock = Ecp5Clock(oscillator.i, OSCILLATOR_MHZ, self.board.clock_mhz)
+        accelerator = None
+        if (config := self.config).dma and (cells := config.rows // config.dot) * config.columns <= BLOCKS:
+            accelerator = Accelerator(config, multiplier=PlacedDotProducts(cells, config.columns))
         m.submodules.system = system = System(
-            self.config,
-            self.board.divisor,
-            self.board.memory_bytes,
-            accelerator=Accelerator(self.config, multiplier=Ecp5DotProduct) if self.config.dma else None,
+            config, self.board.divisor, self.board.memory_bytes, accelerator=accelerator
         )
         uart = platform.request("uart", dir={"rx": "-", "tx": "-", "rts": "-", "dtr": "-"})
         m.submodules.rx = rx = io.Buffer("i", uart.rx)

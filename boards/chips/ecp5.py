@@ -88,19 +88,26 @@ class Ecp5Clock(Elaboratable):
 
 OPERAND_BITS, PRODUCT_BITS = 18, 36
 
+DSP_ROWS = (10, 34, 58)
+DSP_COLUMNS = (4, 13, 22, 31, 40, 49, 58, 69, 78, 87, 96, 105, 114)
+BLOCK_MULTIPLIERS = ((0, 0), (1, 1), (4, 4), (5, 5))
+"""Of an LFE5U-85F: where its blocks of four multipliers begin, and (column, number) of each in its block."""
+BLOCKS = len(DSP_ROWS) * len(DSP_COLUMNS)
+
 
 class Ecp5DotProduct(wiring.Component):
     """`hdl.array.multiplier.DotProduct` with MULT18X18D, all their registers in use, and an adder tree with one a level.
 
     Operands lie in the upper bits, above zeros, and products in the upper bits too: no sign has to be carried to the other
-    ten inputs, which would cost more routes than everything else.
+    ten inputs, which would cost more routes than everything else. With ``block`` its multipliers are that one's, counted along
+    the chip: 3 rows a column.
     """
 
     latency = 3 + 2
 
-    def __init__(self, length: int):
+    def __init__(self, length: int, block: int | None = None):
         assert length <= 4, "two levels of adders"
-        self.length = length
+        self.length, self.block = length, block
         super().__init__(DotSignature(length))
 
     def elaborate(self, platform):
@@ -127,8 +134,28 @@ class Ecp5DotProduct(wiring.Component):
         wires |= {f"o_P{bit}": result[bit] for bit in range(PRODUCT_BITS)}
         for register in ("INPUTA", "INPUTB", "PIPELINE", "OUTPUT"):
             wires |= {f"p_REG_{register}_CLK": "CLK0", f"p_REG_{register}_CE": "CE0", f"p_REG_{register}_RST": "RST0"}
+        if self.block is not None:
+            column, row = divmod(self.block, len(DSP_ROWS))
+            offset, number = BLOCK_MULTIPLIERS[i]
+            wires["a_BEL"] = f"X{DSP_COLUMNS[column] + offset}/Y{DSP_ROWS[row]}/MULT18_{number}"
         m.submodules[f"multiplier_{i}"] = Instance(
             "MULT18X18D", i_CLK0=ClockSignal(), i_CE0=Const(1, 1), i_RST0=Const(0, 1), **wires
         )
         exact = len(self.a[i]) + len(self.w[i])
         return result[PRODUCT_BITS - exact :].as_signed()
+
+
+class PlacedDotProducts:
+    """Makes the Ecp5DotProducts of an array of ``rows`` x ``columns`` cells, in the order row by row, each in a block of its own:
+    a column of cells lies together, neighbouring columns side by side."""
+
+    latency = Ecp5DotProduct.latency
+
+    def __init__(self, rows: int, columns: int):
+        self.rows, self.columns, self.made = rows, columns, 0
+        assert rows * columns <= BLOCKS, "more cells than blocks"
+
+    def __call__(self, length: int) -> Ecp5DotProduct:
+        row, column = divmod(self.made, self.columns)
+        self.made += 1
+        return Ecp5DotProduct(length, column * self.rows + row)
