@@ -30,7 +30,7 @@ def ecp5(size: str, speed: str, package: str) -> Chip:
         constraints="lpf",
         routed=("textcfg", "config"),
         packer="ecppack",
-        pack_options=("--compress", "--freq=62.0", "--input"),
+        pack_options=("--compress", "--freq=62.0"),
         bitstream="bit",
         resources={
             "trellis_comb": ("TRELLIS_COMB",),
