@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from enum import IntEnum
 
+from .config import Config
 from .isa import Engine
 
 IDENTITY = 0x474D4D59  # "GMMY"
 HARDWARE_VERSION = 0x0001_0000
+WATCHDOG_LIMIT = 1_000_000  # after reset
 
 
 class State(IntEnum):
@@ -88,7 +90,7 @@ _STATIC = (
     Register("PROGRAM_ADDRESS_LOW", 0x060, "rw", "external address of the program, a multiple of bus_bytes"),
     Register("PROGRAM_ADDRESS_HIGH", 0x064, "rw", "its upper bits"),
     Register("PROGRAM_LENGTH", 0x068, "rw", "bytes, a multiple of 96, at most 2**24 − 96"),
-    Register("WATCHDOG_LIMIT", 0x06C, "rw", "cycles without progress before a stop; 0: never. After reset 1,000,000"),
+    Register("WATCHDOG_LIMIT", 0x06C, "rw", "cycles without progress before a stop; 0: never. After reset " f"{WATCHDOG_LIMIT:,}"),
     Register("SEMAPHORE_SIGNAL", 0x070, "wo", "mask of semaphores to raise by 1"),
     Register("SEMAPHORE_TAKE", 0x074, "wo", "mask of semaphores to lower by 1 (those at 0 stay)"),
     Register("INSTRUCTION", 0x078, "wo", "without DMA: 24 writes push one instruction, lowest word first"),
@@ -132,3 +134,28 @@ ADDRESS_BITS = 12
 
 # Without DMA, on-chip memories are windows of the register bus: WINDOW | space << 24 | byte offset.
 WINDOW = 0x8000_0000
+
+
+def constants(config: Config) -> dict[str, int]:
+    """The registers that say what the accelerator of ``config`` is."""
+    fields = {
+        "ARRAY": {"rows": config.rows, "columns": config.columns, "lanes": config.lanes, "bus_bytes": config.bus_bytes},
+        "FEATURES": {
+            "dma": int(config.dma),
+            "counters": int(config.counters),
+            "address_bits": config.address_bits,
+            "queue_depth": config.queue_depth,
+        },
+    }
+    by_name = {register.name: register for register in REGISTERS}
+    packed = {name: sum(values[f.name] << f.offset for f in by_name[name].fields) for name, values in fields.items()}
+    return {
+        "IDENTITY": IDENTITY,
+        "VERSION": HARDWARE_VERSION,
+        "CONFIG_IDENTITY": config.identity,
+        "ACTIVATION_WORDS": config.activation_words,
+        "WEIGHT_WORDS": config.weight_words,
+        "ACCUMULATOR_ROWS": config.accumulator_rows,
+        "PARAMETER_ROWS": config.parameter_rows,
+        **packed,
+    }

@@ -9,7 +9,6 @@ external memory, so the loads do, and on the chip the words of a position follow
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from math import prod
 
 import numpy as np
 
@@ -102,7 +101,3 @@ class Strips:
         """Of all words of ``positions``: a run each, rarely aligned."""
         beats = self.words * self.word / config.bus_bytes + 1
         return positions * max(beats, latency / config.outstanding)
-
-    @property
-    def macs(self) -> int:
-        return prod((self.window.positions, self.channels))

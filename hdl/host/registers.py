@@ -14,7 +14,7 @@ from ..interfaces import RegisterBus
 
 BY_NAME = {register.name: register for register in REGISTERS}
 ENGINE_BITS = ENGINE_SIZE.bit_length() - 1
-INITIAL = {"WATCHDOG_LIMIT": 1_000_000}
+INITIAL = {"WATCHDOG_LIMIT": registers.WATCHDOG_LIMIT}
 
 
 def packed(name: str, **values):
@@ -96,26 +96,7 @@ class RegisterFile(wiring.Component):
         return self.write & (self.bus.request.payload.address[2:] == BY_NAME[name].address >> 2)
 
     def _static(self):
-        config = self.config
-        return {
-            "IDENTITY": Const(registers.IDENTITY, 32),
-            "VERSION": Const(registers.HARDWARE_VERSION, 32),
-            "CONFIG_IDENTITY": Const(config.identity, 32),
-            "ARRAY": packed(
-                "ARRAY", rows=config.rows, columns=config.columns, lanes=config.lanes, bus_bytes=config.bus_bytes
-            ),
-            "ACTIVATION_WORDS": Const(config.activation_words, 32),
-            "WEIGHT_WORDS": Const(config.weight_words, 32),
-            "ACCUMULATOR_ROWS": Const(config.accumulator_rows, 32),
-            "PARAMETER_ROWS": Const(config.parameter_rows, 32),
-            "FEATURES": packed(
-                "FEATURES",
-                dma=int(config.dma),
-                counters=int(config.counters),
-                address_bits=config.address_bits,
-                queue_depth=config.queue_depth,
-            ),
-        }
+        return {name: Const(value, 32) for name, value in registers.constants(self.config).items()}
 
     def _settings(self, m):
         """The registers that read as written."""

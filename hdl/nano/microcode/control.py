@@ -15,7 +15,6 @@ from .words import add_to, bit, doubled, high_byte, low_byte, move, put
 OPCODES = (Opcode.MATMUL, Opcode.VECTOR)
 _FIELDS = {r.name: {f.name: 1 << f.offset for f in r.fields} for r in REGISTERS}
 STATUS, EVENT = _FIELDS["STATUS"], _FIELDS["INTERRUPT_STATUS"]
-WATCHDOG_LIMIT = 1_000_000
 INSTRUCTION_CYCLES = 2
 SEARCH, TURN = 8, 26
 """Instructions of the wait for semaphores: for each one passed over, and from the one found at 0 to the next search."""
@@ -42,7 +41,7 @@ def _reset(a, config):
     a.addx(1)
     a.txa()
     a.jnz("clear all")
-    for name, value in _constants(config).items():
+    for name, value in (registers.constants(config) | {"WATCHDOG_LIMIT": registers.WATCHDOG_LIMIT}).items():
         for i in range(2):
             if part := value >> 16 * i & 0xFFFF:
                 put(a, part, data.register(name) + i)
@@ -60,35 +59,6 @@ def _reset(a, config):
     put(a, 0, data.register("INTERRUPT_STATUS"), data.register("ERROR_CAUSE"))
     a.out(Out.INTERRUPT)
     put(a, STATUS["quiet"], data.register("STATUS"))
-
-
-def _constants(config) -> dict[str, int]:
-    """The registers that never change, and those that do not start at 0."""
-
-    def packed(name, **values):
-        fields = next(r for r in REGISTERS if r.name == name).fields
-        return sum(values[f.name] << f.offset for f in fields)
-
-    return {
-        "IDENTITY": registers.IDENTITY,
-        "VERSION": registers.HARDWARE_VERSION,
-        "CONFIG_IDENTITY": config.identity,
-        "ARRAY": packed(
-            "ARRAY", rows=config.rows, columns=config.columns, lanes=config.lanes, bus_bytes=config.bus_bytes
-        ),
-        "ACTIVATION_WORDS": config.activation_words,
-        "WEIGHT_WORDS": config.weight_words,
-        "ACCUMULATOR_ROWS": config.accumulator_rows,
-        "PARAMETER_ROWS": config.parameter_rows,
-        "FEATURES": packed(
-            "FEATURES",
-            dma=0,
-            counters=int(config.counters),
-            address_bits=config.address_bits,
-            queue_depth=config.queue_depth,
-        ),
-        "WATCHDOG_LIMIT": WATCHDOG_LIMIT,
-    }
 
 
 def _idle(a):

@@ -1,7 +1,7 @@
 """Answers the host: registers, and windows into the memories."""
 
 from gemmary.config import SEMAPHORES, Config
-from gemmary.isa import Cause, Space
+from gemmary.isa import Cause, Engine, Space
 from gemmary.registers import (
     ADDRESS,
     COUNTER_BASE,
@@ -15,13 +15,11 @@ from gemmary.registers import (
 
 from ...control.layouts import FRONT
 from ...interfaces import granules
+from ...memory.router import READABLE
 from ..instructions import INDEXED, Assembler, BusFlags, In, Out
 from . import data
 from .control import STATUS
 from .words import bit, half, put
-
-ENGINE_REGISTERS = 6
-READABLE = (Space.ACTIVATION, Space.WEIGHT, Space.ACCUMULATOR)
 
 
 def host(a: Assembler, config: Config) -> None:
@@ -173,23 +171,30 @@ def _carry(a, program):
 
 
 def _engine(a):
+    """Of tensor and vector engine; those of the others are 0, as is QUEUED: only one instruction is taken at a time."""
+    prefix = f"{Engine.TENSOR.name}_"
+    base = ENGINE_BASE + ENGINE_SIZE * Engine.TENSOR
+    shown = {r.address - base: r.name.removeprefix(prefix) for r in REGISTERS if r.name.startswith(prefix)}
+    offsets = {
+        offset: "answer 0" if name == "QUEUED" else f"engine {name.lower().replace('_', ' ')}"
+        for offset, name in sorted(shown.items())
+    }
     a.label("engine register")
     a.ld(data.BUS_ADDRESS)
     a.andi(ENGINE_SIZE - 4)
-    a.addi(-4 * ENGINE_REGISTERS)
+    a.addi(-max(offsets) - 4)
     a.jc("no register")
     a.ldxi(0)
     a.ld(data.BUS_ADDRESS)
     a.andi(3 * ENGINE_SIZE)
-    _dispatch(a, {ENGINE_SIZE: "built engine"})  # tensor
+    _dispatch(a, {Engine.TENSOR * ENGINE_SIZE: "built engine"})
     a.ldxi(1)
-    a.xori(ENGINE_SIZE ^ 2 * ENGINE_SIZE)
+    a.xori((Engine.TENSOR ^ Engine.VECTOR) * ENGINE_SIZE)
     a.jnz("answer 0")
     a.label("built engine")
     a.ld(data.BUS_ADDRESS)
     a.andi(ENGINE_SIZE - 4)
-    names = ("state", "instruction low", "instruction high", "awaited", "answer 0", "retired")
-    _dispatch(a, {4 * i: f"engine {name}" if name != "answer 0" else name for i, name in enumerate(names)})
+    _dispatch(a, offsets)
     a.label("engine state")
     a.ld(INDEXED | data.STATE)
     a.jmp("answer low")
