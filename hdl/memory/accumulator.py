@@ -48,7 +48,9 @@ class Accumulator(wiring.Component):
         request ─► RAM ─► output register ─► (+ psum) ─► register ─► RAM
         cycle 0           1                  2           3
 
-    ``vector_read``, ``store`` (granules) and ``vector_write``, ``load`` (granules) wait for a bank that is taken.
+    ``vector_read`` or else ``store`` (granules) takes the other bank, one of them a cycle; ``vector_write`` or else ``load``
+    (granules) likewise. They wait for a bank that is taken. One read and one write beside ``accumulate`` are enough, and both
+    banks get by with one bus each way for all four.
     """
 
     def __init__(self, config: Config):
@@ -72,28 +74,21 @@ class Accumulator(wiring.Component):
         self.row_bits = (self.config.accumulator_rows - 1).bit_length()
         store_row, load_row = self.store.address[part_bits:], self.load.address[part_bits:]
 
-        sums = self.sums(m)
-        vector_bank = self.delayed(m, self.bank(self.vector_read.address), "vector_bank")
-        store_bank = self.delayed(m, self.bank(store_row), "store_bank")
+        self.sum = self.sums(m)
+        self.read = self.other_read(m, store_row)
+        self.write = self.other_write(m, load_row)
+        bank_read = self.delayed(m, self.bank(self.read.row), "read_bank")
         store_part = self.delayed(m, self.store.address[:part_bits], "store_part")
-        reads, writes = [], []
         for b in range(2):
             m.submodules[f"bank_{b}"] = bank = AccumulatorBank(self.config)
-            reads.append(self.arbitrate_reads(m, bank, b, store_row))
-            writes.append(self.arbitrate_writes(m, bank, b, load_row, sums))
+            self.drive_read(m, bank, b)
+            self.drive_write(m, bank, b)
             with m.If(self.bank_2 == b):
                 m.d.comb += self.previous.eq(bank.read.data)
-            with m.If(vector_bank == b):
+            with m.If(bank_read == b):
                 m.d.comb += self.vector_read.data.eq(bank.read.data)
-            with m.If(store_bank == b):
-                row = bank.read.data.as_value()
-                m.d.comb += self.store.data.eq(row.word_select(store_part, 8 * self.config.bus_bytes))
-        m.d.comb += [
-            self.vector_read.ready.eq(reads[0][0] | reads[1][0]),
-            self.store.ready.eq(reads[0][1] | reads[1][1]),
-            self.vector_write.ready.eq(writes[0][0] | writes[1][0]),
-            self.load.ready.eq(writes[0][1] | writes[1][1]),
-        ]
+        row = self.vector_read.data.as_value()
+        m.d.comb += self.store.data.eq(row.word_select(store_part, 8 * self.config.bus_bytes))
         return m
 
     def bank(self, row):
@@ -128,41 +123,68 @@ class Accumulator(wiring.Component):
             m.d.sync += [write.data[c].eq(Mux(overwrite, 0, self.previous[c]) + psums[c]) for c in range(columns)]
         return write
 
-    def arbitrate_reads(self, m, bank, b, store_row):
-        vector, store = Signal(name=f"read_vector_{b}"), Signal(name=f"read_store_{b}")
-        accumulate = self.accumulate.valid & (self.bank(self.accumulate.row) == b)
-        m.d.comb += [
-            vector.eq(self.vector_read.valid & (self.bank(self.vector_read.address) == b) & ~accumulate),
-            store.eq(self.store.valid & (self.bank(store_row) == b) & ~accumulate & ~vector),
-            bank.read.valid.eq(accumulate | vector | store),
-            bank.read.address.eq(
-                Mux(accumulate, self.accumulate.row, Mux(vector, self.vector_read.address, store_row))
-            ),
-        ]
-        return vector, store
+    def other_read(self, m, store_row):
+        """The read beside ``accumulate``: of the vector engine unless its bank is taken, else of the store."""
+        read = Signal(data.StructLayout({"valid": 1, "row": len(store_row)}))
 
-    def arbitrate_writes(self, m, bank, b, load_row, sums):
-        vector, load = Signal(name=f"write_vector_{b}"), Signal(name=f"write_load_{b}")
-        accumulate = sums.valid & (self.bank(sums.row) == b)
-        group, part = self.config.lanes, self.config.columns // self.parts
-        part_index = self.load.address[: (self.parts - 1).bit_length()]
+        def free(row):
+            return ~(self.accumulate.valid & (self.bank(self.accumulate.row) == self.bank(row)))
+
         m.d.comb += [
-            vector.eq(self.vector_write.valid & (self.bank(self.vector_write.address) == b) & ~accumulate),
-            load.eq(self.load.valid & (self.bank(load_row) == b) & ~accumulate & ~vector),
-            bank.write.valid.eq(accumulate | vector | load),
+            self.vector_read.ready.eq(free(self.vector_read.address)),
+            self.store.ready.eq(free(store_row) & ~(self.vector_read.valid & self.vector_read.ready)),
+            read.valid.eq(self.vector_read.valid & self.vector_read.ready | self.store.valid & self.store.ready),
+            read.row.eq(Mux(self.vector_read.valid & self.vector_read.ready, self.vector_read.address, store_row)),
         ]
-        with m.If(accumulate):
-            m.d.comb += [bank.write.address.eq(sums.row), bank.write.data.eq(sums.data), bank.write.mask.eq(~0)]
-        with m.Elif(vector):
+        return read
+
+    def other_write(self, m, load_row):
+        """The write beside ``accumulate``: of the vector engine unless its bank is taken, else of the load."""
+        vector, load = self.vector_write, self.load
+        columns, lanes, part = self.config.columns, self.config.lanes, self.config.columns // self.parts
+        layout = {"valid": 1, "row": len(load_row), "data": self.previous.shape(), "mask": columns}
+        write = Signal(data.StructLayout(layout))
+        part_index = load.address[: (self.parts - 1).bit_length()]
+
+        def free(row):
+            return ~(self.sum.valid & (self.bank(self.sum.row) == self.bank(row)))
+
+        m.d.comb += [
+            vector.ready.eq(free(vector.address)),
+            load.ready.eq(free(load_row) & ~(vector.valid & vector.ready)),
+            write.valid.eq(vector.valid & vector.ready | load.valid & load.ready),
+        ]
+        with m.If(vector.valid & vector.ready):
             m.d.comb += [
-                bank.write.address.eq(self.vector_write.address),
-                bank.write.data.eq(self.vector_write.data),
-                bank.write.mask.eq(Cat(bit.replicate(group) for bit in self.vector_write.mask)),
+                write.row.eq(vector.address),
+                write.data.eq(vector.data),
+                write.mask.eq(Cat(bit.replicate(lanes) for bit in vector.mask)),
             ]
         with m.Else():
             m.d.comb += [
-                bank.write.address.eq(load_row),
-                bank.write.data.eq(self.load.data.replicate(self.parts)),
-                bank.write.mask.eq(Cat((part_index == i).replicate(part) for i in range(self.parts))),
+                write.row.eq(load_row),
+                write.data.eq(load.data.replicate(self.parts)),
+                write.mask.eq(Cat((part_index == i).replicate(part) for i in range(self.parts))),
             ]
-        return vector, load
+        return write
+
+    def drive_read(self, m, bank, b):
+        """Reads of bank ``b``: for the sum, or else for the others."""
+        accumulate = self.accumulate.valid & (self.bank(self.accumulate.row) == b)
+        m.d.comb += [
+            bank.read.valid.eq(accumulate | (self.read.valid & (self.bank(self.read.row) == b))),
+            bank.read.address.eq(Mux(accumulate, self.accumulate.row, self.read.row)),
+        ]
+
+    def drive_write(self, m, bank, b):
+        """Writes of bank ``b``: of the sum, or else of the others."""
+        accumulate = self.sum.valid & (self.bank(self.sum.row) == b)
+        m.d.comb += bank.write.valid.eq(accumulate | (self.write.valid & (self.bank(self.write.row) == b)))
+        with m.If(accumulate):
+            m.d.comb += [bank.write.address.eq(self.sum.row), bank.write.data.eq(self.sum.data), bank.write.mask.eq(~0)]
+        with m.Else():
+            m.d.comb += [
+                bank.write.address.eq(self.write.row),
+                bank.write.data.eq(self.write.data),
+                bank.write.mask.eq(self.write.mask),
+            ]

@@ -13,7 +13,7 @@ WRITE_STAGE = 3
 """An accumulation reads its row in cycle 0 and writes it in this one."""
 
 READS, WRITES = ("vector_read", "store"), ("vector_write", "load")
-"""The other ports, those that may share a bank's read or write in order of priority."""
+"""The other ports, in order of priority: one of each is served in a cycle."""
 
 
 class Accumulator:
@@ -39,11 +39,9 @@ class Accumulator:
         granted = set()
         writing = self.pipeline[0]
         for ports, first in ((READS, accumulated), (WRITES, writing and writing[0])):
-            taken = set() if first is None else {self.bank(first)}
-            for port in ports:
-                if port in rows and self.bank(rows[port]) not in taken:
-                    taken.add(self.bank(rows[port]))
-                    granted.add(port)
+            taken = None if first is None else self.bank(first)
+            free = [port for port in ports if port in rows and self.bank(rows[port]) != taken]
+            granted.update(free[:1])
         return granted
 
     def access(self, reads: Mapping[str, tuple[int, int, int]], writes: list[tuple[int, int, bytes, list[bool]]]):
