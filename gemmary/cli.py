@@ -16,14 +16,20 @@ from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 
 from . import __version__
-from .commands import disassemble, matmul, presets
+from .commands import bench, disassemble, matmul, presets
 from .errors import GemmaryError, InputError
 
-COMMANDS = {"matmul": matmul.register, "presets": presets.register, "disassemble": disassemble.register}
+COMMANDS = {
+    "matmul": matmul.register,
+    "bench": bench.register,
+    "presets": presets.register,
+    "disassemble": disassemble.register,
+}
 
 EPILOG = """examples:
   gemmary matmul -m 64 -k 64 -n 64             a random product on the simulated RTL, checked with NumPy
   gemmary matmul -m 8 -k 8 -n 8 --device emulator --json
+  gemmary bench --suite tiny                   four networks, layer by layer, and where the cycles go
   gemmary presets                              the accelerators there are
   gemmary COMMAND --help                       options and examples of one command
 """

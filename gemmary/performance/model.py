@@ -1,15 +1,12 @@
-"""A cycle model of the four engines: how long an instruction takes, and how long a program does.
-
-An estimate: it knows the semaphores, the queues, the rates of the engines and the latency of memory, and nothing of
-conflicts in the scratchpads or of contention on the bus.
-"""
+"""A cycle model of the four engines: how long an instruction takes, and how long a program does, and why."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 
-from ..config import SEMAPHORES, Config
-from ..isa import INSTRUCTION_BYTES, Engine, Instruction, Opcode
+from ..config import Config
+from ..isa import Engine, Instruction, Opcode
 
 PIPELINE = {Engine.LOAD: 8, Engine.TENSOR: 12, Engine.VECTOR: 14, Engine.STORE: 10}
 """Cycles from an engine's last issue to its result, the depth of the array and the latency of memory not among them."""
@@ -27,7 +24,13 @@ class Timing:
 
     config: Config
     latency: int = 100
-    bytes_per_cycle: int | None = None
+    bytes_per_cycle: float | None = None
+
+    @cached_property
+    def beat_cycles(self) -> float:
+        """Cycles between two beats of the bus."""
+        size = self.config.bus_bytes
+        return size / min(self.bytes_per_cycle or size, size)
 
     def __call__(self, instruction: Instruction) -> tuple[int, int]:
         """(cycles until the engine takes its next instruction, cycles from then until every result is in memory)."""
@@ -51,55 +54,26 @@ class Timing:
         beats = runs * -(-length // size)
         if not bus:
             return beats
-        slow = -(-size // min(self.bytes_per_cycle or size, size))
         bursts = runs * -(-length // (size * BURST_BEATS))
-        return max(beats * slow, bursts * self.latency // self.config.outstanding)
+        return max(round(beats * self.beat_cycles), bursts * self.latency // self.config.outstanding)
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Cycles of a program, and for each engine those in which it issued."""
+    """Cycles of a program from the first fetch to the last write response; for each engine those in which it works.
+
+    ``rows``: cycles in which the array takes a row. ``idle``: all other cycles by what the tensor engine waits for, so that
+    ``rows`` and ``idle`` add up to ``cycles``. docs/bench.md defines the causes.
+    """
 
     cycles: int
     busy: dict[Engine, int]
+    rows: int
+    idle: dict[str, int]
 
 
-def estimate(timing: Timing, program: Iterable[Instruction]) -> Estimate:
-    """Runs the program through queues, semaphores and engines. Raises RuntimeError where it would hang.
+def estimate(timing: Timing, program: "Iterable[Instruction] | bytes") -> Estimate:
+    """Runs the program, encoded or not, through queues, semaphores and engines. RuntimeError where it would hang."""
+    from .machine import Machine  # it needs Timing
 
-    An instruction is dispatched when its engine's queue has room, in the order of the stream; the queue holds the
-    instruction at work too.
-    """
-    fetch = -(-INSTRUCTION_BYTES // timing.config.bus_bytes)
-    signalled: list[list[int]] = [[] for _ in range(SEMAPHORES)]  # when each signal comes
-    taken = [0] * SEMAPHORES
-    free, busy, last = [0] * len(Engine), [0] * len(Engine), 0
-    started: list[list[int]] = [[] for _ in Engine]
-    dispatch = timing.latency
-    for instruction in program:
-        engine = instruction.engine
-        queue = started[engine]
-        depth = timing.config.queue_depth
-        free[Engine.LOAD] += fetch  # both read over one bus
-        dispatch = max(dispatch + fetch, queue[-depth] if len(queue) >= depth else 0)
-        start = max(dispatch, free[engine])
-        for s in _bits(instruction.wait):
-            if taken[s] == len(signalled[s]):
-                raise RuntimeError(f"semaphore {s} is never signalled for {instruction}")
-            start = max(start, signalled[s][taken[s]])
-            taken[s] += 1
-        occupancy, latency = timing(instruction)
-        if engine == Engine.TENSOR and start > free[engine]:
-            occupancy += timing.config.rows  # the first tile has to be awaited
-        end = start + occupancy + latency
-        queue.append(start)
-        busy[engine] += occupancy
-        free[engine] = start + occupancy
-        for s in _bits(instruction.signal):
-            signalled[s].append(end)
-        last = max(last, end)
-    return Estimate(last, dict(zip(Engine, busy)))
-
-
-def _bits(mask: int) -> list[int]:
-    return [s for s in range(SEMAPHORES) if mask >> s & 1]
+    return Machine(timing).run(program)

@@ -1,0 +1,7 @@
+"""Benchmarks: layers of networks on a device, what bounds them, and where the cycles go."""
+
+from .memory import Memory
+from .row import Row, network_totals
+from .task import Task
+
+__all__ = ["Memory", "Row", "Task", "network_totals"]

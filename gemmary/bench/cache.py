@@ -1,0 +1,61 @@
+"""Outcomes of runs, kept by the content of all that they depend on."""
+
+import hashlib
+import json
+from dataclasses import asdict
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+
+from .problem import Problem
+from .task import Task
+
+SOURCES = {"rtl": ("hdl", "gemmary.runtime"), "emulator": ("gemmary.emulator", "gemmary.runtime")}
+"""What makes a device: packages whose files are part of a key. Bench itself says what is random and what is right."""
+
+
+class Cache:
+    """A folder with a file for each outcome. The key is a hash of the device's sources, its config and memory, and the whole
+    program with constants and inputs: who changes the compiler simulates those layers again whose programs have changed."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def key(self, task: Task, problem: Problem) -> str:
+        program, digest = problem.program, hashlib.sha256()
+        facts = [task.device, task.config.identity, asdict(task.memory), task.memory.stalls and task.seed]
+        digest.update(json.dumps([facts, self._sources[task.device]]).encode())
+        for address, data in program.constants:
+            digest.update(address.to_bytes(8, "little") + data)
+        for name, value in problem.inputs.items():
+            digest.update(name.encode() + value.tobytes())
+        digest.update(program.encode())
+        return digest.hexdigest()[:32]
+
+    def get(self, key: str) -> dict | None:
+        try:
+            return json.loads((self.folder / f"{key}.json").read_text())
+        except (OSError, ValueError):  # never measured, or interrupted while writing
+            return None
+
+    def put(self, key: str, outcome: dict) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        temporary = self.folder / f"{key}.tmp"
+        temporary.write_text(json.dumps(outcome))
+        temporary.replace(self.folder / f"{key}.json")
+
+    @cached_property
+    def _sources(self) -> dict[str, str]:
+        return {device: _digest((*packages, "gemmary.bench")) for device, packages in SOURCES.items()}
+
+
+def _digest(packages: tuple[str, ...]) -> str:
+    """Of the source files of packages; nothing is imported."""
+    digest = hashlib.sha256()
+    for package in packages:
+        spec = find_spec(package)
+        for folder in spec.submodule_search_locations if spec else ():
+            for path in sorted(Path(folder).rglob("*")):
+                if path.suffix in (".py", ".cpp", ".h"):
+                    digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,86 @@
+"""Measures one layer."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..errors import InputError
+from ..isa import Engine
+from ..performance.model import Estimate, estimate
+from ..runtime.device import Report, open_device
+from ..runtime.execute import execute
+from .bound import bound
+from .cache import Cache
+from .lost import lost_cycles
+from .problem import Problem, make_problem
+from .row import Row
+from .task import Task
+
+MEBIBYTE = 1 << 20
+
+
+def measure(task: Task, cache: Cache | None = None, progress: Callable[[int], None] | None = None) -> Row:
+    """Compiles the layer and runs it on the task's device, unless ``cache`` has the outcome. A layer that cannot be compiled
+    is a row with an ``error``. ``progress`` is called with the cycles simulated so far."""
+    least = bound(task.config, task.layer, task.memory)
+    try:
+        problem = make_problem(task.config, task.layer, task.seed)
+    except InputError as error:
+        return Row.of(task, least, error=str(error))
+    timing = task.memory.timing(task.config)
+    expected = _sum([estimate(timing, run.code) for layer in problem.program.layers for run in layer.runs])
+    measured = {"model_cycles": expected.cycles}
+    useful, report = task.layer.macs / task.config.macs_per_cycle, None
+    if task.device == "model":
+        measured["cycles"] = expected.cycles
+    else:
+        outcome = _run(task, problem, cache, progress)
+        report = Report(**outcome["report"])
+        measured["mismatches"] = outcome["mismatches"]
+        measured["instructions"] = report.instructions
+        if report.cycles:
+            measured |= {name: getattr(report, name) for name in ("cycles", "read_bytes", "write_bytes")}
+    if "cycles" in measured:
+        measured["lost"] = lost_cycles(expected, useful, report)
+    return Row.of(task, least, **measured)
+
+
+def _run(task: Task, problem: Problem, cache: Cache | None, progress) -> dict:
+    """What the device made of the problem: ``mismatches`` and the ``report``, both as JSON knows them."""
+    key = cache.key(task, problem) if cache else None
+    if cache and (known := cache.get(key)):
+        return known
+    program, options = problem.program, {"memory_bytes": -(-problem.program.memory_bytes // MEBIBYTE) * MEBIBYTE}
+    if task.device == "rtl":
+        memory = task.memory
+        options |= {"latency": memory.latency, "bytes_per_cycle": memory.rate(task.config), "seed": task.seed}
+        options |= {"stall_probability": memory.stalls, "progress": progress}
+    device = open_device(task.device, task.config, **options)
+    try:
+        result = execute(device, program, problem.inputs)
+    finally:
+        device.close()
+    wrong = np.count_nonzero(result.tensors["y"] != problem.expected())
+    outcome = {"mismatches": int(wrong), "report": _total([r for layer in result.layers for r in layer.reports])}
+    if cache:
+        cache.put(key, outcome)
+    return outcome
+
+
+def _total(reports: list[Report]) -> dict:
+    """The reports of runs one after the other, as one."""
+    counters = {
+        engine: {state: sum(r.counters[engine][state] for r in reports) for state in states}
+        for engine, states in reports[0].counters.items()
+    }
+    names = ("instructions", "cycles", "read_bytes", "write_bytes")
+    return {name: sum(getattr(r, name) for r in reports) for name in names} | {"counters": counters}
+
+
+def _sum(estimates: list[Estimate]) -> Estimate:
+    return Estimate(
+        cycles=sum(e.cycles for e in estimates),
+        busy={engine: sum(e.busy[engine] for e in estimates) for engine in Engine},
+        rows=sum(e.rows for e in estimates),
+        idle={cause: sum(e.idle[cause] for e in estimates) for cause in estimates[0].idle},
+    )

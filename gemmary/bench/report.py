@@ -1,0 +1,57 @@
+"""The report of a benchmark as JSON."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from .. import __version__
+from ..config import Config
+from ..errors import InputError
+from .memory import Memory
+from .row import Row, Totals, network_totals
+
+REPORT = 1
+"""Version of the format."""
+
+
+def make_report(config: Config, memory: Memory, device: str, rows: list[Row], wall_s: float) -> dict:
+    """What report.json holds; docs/bench.md explains it. Errors and mismatches make ``passed`` false."""
+    totals: list[Totals] = network_totals(rows, config.macs_per_cycle)
+    errors = [abs(row.model_error) for row in rows if row.model_error is not None]
+    return {
+        "format": REPORT,
+        "gemmary": __version__,
+        "preset": config.name,
+        "config": asdict(config),
+        "macs_per_cycle": config.macs_per_cycle,
+        "memory": asdict(memory) | {"bytes_per_cycle": memory.rate(config)},
+        "device": device,
+        "passed": not any(row.error or row.mismatches for row in rows),
+        "mismatches": sum(row.mismatches or 0 for row in rows),
+        "errors": sum(row.error is not None for row in rows),
+        "model_error_mean": sum(errors) / len(errors) if errors else None,
+        "model_error_worst": max(errors) if errors else None,
+        "wall_s": round(wall_s, 3),
+        "networks": [total.as_dict() for total in totals],
+        "rows": [_rounded(row.as_dict()) for row in rows],
+    }
+
+
+def write_report(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from None
+    return path
+
+
+def as_json(report: dict) -> str:
+    return json.dumps(report, indent=2) + "\n"
+
+
+def _rounded(row: dict) -> dict:
+    """Ratios to 6 digits: enough to compute with, short enough to read."""
+    ratios = ("utilization", "roofline_efficiency", "model_error")
+    return row | {name: round(row[name], 6) for name in ratios if row[name] is not None}

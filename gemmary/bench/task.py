@@ -1,0 +1,38 @@
+"""One layer to be measured."""
+
+from dataclasses import dataclass, field
+
+from ..config import Config
+from ..errors import InputError
+from ..workloads import Layer, suite
+from .memory import Memory
+
+DEVICES = ("rtl", "model", "emulator")
+
+
+@dataclass(frozen=True)
+class Task:
+    """``layer`` of ``suite`` (a network's name, or "layer") on ``config``, on one of DEVICES. InputError for another one."""
+
+    suite: str
+    layer: Layer
+    config: Config
+    memory: Memory = field(default_factory=Memory)
+    device: str = "rtl"
+    seed: int = 0
+
+    def __post_init__(self):
+        if self.device not in DEVICES:
+            raise InputError(f"device must be one of {', '.join(DEVICES)}, not {self.device!r}")
+        if not self.config.dma:
+            raise InputError(f"preset {self.config.name} has no DMA and no counters: bench takes one that has")
+        if self.seed < 0:
+            raise InputError(f"seed must not be negative: {self.seed}")
+        self.memory.rate(self.config)
+
+
+def tasks_of(names: list[str], layers: list[Layer], **common) -> list[Task]:
+    """Every layer of the suites ``names``, each network once, then ``layers``. InputError for an unknown suite."""
+    networks = {network.name: network for name in names for network in suite(name)}
+    found = [Task(network.name, layer, **common) for network in networks.values() for layer in network.layers]
+    return found + [Task("layer", layer, **common) for layer in layers]

@@ -1,0 +1,156 @@
+"""gemmary bench: layers of networks on a device, what bounds them and where their cycles go."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from ..bench import Memory, Row, Task
+from ..bench.cache import Cache
+from ..bench.page import bench_page
+from ..bench.report import as_json, make_report, write_report
+from ..bench.suite import check_jobs, measure_all, prepare
+from ..bench.task import DEVICES, tasks_of
+from ..config import PRESETS, preset
+from ..workloads import SUITES, names, parse
+
+EPILOG = """examples:
+  gemmary bench --suite tiny
+  gemmary bench --suite resnet50 --suite bert-base-128 --device model
+  gemmary bench --layer matmul:512,512,512 --latency 400 --json
+  gemmary bench --layer conv:56,56,64,64,3,1,1,1 --preset small
+"""
+
+DEFAULT = Path("build/bench")
+
+
+def register(subparsers) -> None:
+    """Adds ``bench`` to the commands."""
+    parser = subparsers.add_parser(
+        "bench",
+        help="measure layers of networks: utilization, bound, lost cycles by cause",
+        description="Runs layers on a device, checks every result with NumPy and says how many cycles each took, what bounds it, and "
+        "where the other cycles went. Writes report.json and index.html. Runs again from where it stopped: what was measured "
+        "is kept. Exit status 1 if a result is wrong or a layer cannot be compiled.",
+        epilog=EPILOG,
+    )
+    known = ", ".join((*SUITES, *names()))
+    parser.add_argument("--suite", action="append", default=[], metavar="NAME", help=f"may be repeated: {known}")
+    parser.add_argument(
+        "--layer",
+        action="append",
+        default=[],
+        metavar="LAYER",
+        help="matmul:M,K,N or conv:H,W,CIN,COUT,KERNEL,STRIDE,PAD,GROUPS; may be repeated",
+    )
+    parser.add_argument("--preset", default="base", help=f"{', '.join(PRESETS)} (default: base)")
+    parser.add_argument("--device", default="rtl", help=f"{', '.join(DEVICES)} (default: rtl)")
+    parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one for each core)")
+    parser.add_argument("--seed", type=int, default=0, help="of operands and stalls (default: 0)")
+    parser.add_argument(
+        "--output", type=Path, default=DEFAULT, metavar="DIR", help=f"where reports go (default: {DEFAULT})"
+    )
+    parser.add_argument("--fresh", action="store_true", help="measure again what is known already")
+    parser.add_argument("--json", action="store_true", help="print the report, and nothing else, on stdout")
+    memory = parser.add_argument_group("external memory")
+    memory.add_argument("--latency", type=int, default=100, metavar="CYCLES", help="to the first data (default: 100)")
+    memory.add_argument("--bytes-per-cycle", type=float, metavar="BYTES", help="each way (default: width of the bus)")
+    memory.add_argument(
+        "--stalls", type=float, default=0.0, metavar="P", help="probability that a channel pauses (rtl)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    begin = time.perf_counter()
+    tasks, jobs = _tasks(options), check_jobs(options.jobs)
+    write_report(options.output, "report.json", "")  # better an error now than after the run
+    cache = None if options.fresh else Cache(options.output / "cache")
+    rows = _measure(tasks, cache, jobs)
+    config, memory = tasks[0].config, tasks[0].memory
+    report = make_report(config, memory, options.device, rows, time.perf_counter() - begin)
+    path = write_report(options.output, "report.json", as_json(report))
+    page = write_report(options.output, "index.html", bench_page(report))
+    if options.json:
+        sys.stdout.write(as_json(report))
+    else:
+        _show(report, [path, page])
+    return 0 if report["passed"] else 1
+
+
+def _tasks(options: argparse.Namespace) -> list[Task]:
+    suites = options.suite or ([] if options.layer else ["tiny"])
+    return tasks_of(
+        suites,
+        list(map(parse, options.layer)),
+        config=preset(options.preset),
+        memory=Memory(options.latency, options.bytes_per_cycle, options.stalls),
+        device=options.device,
+        seed=options.seed,
+    )
+
+
+def _measure(tasks: list[Task], cache: Cache | None, jobs: int) -> list[Row]:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    rows: list[Row | None] = [None] * len(tasks)
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        bar = progress.add_task(f"Opening device {tasks[0].device} (builds it, the first time)", total=len(tasks))
+        prepare(tasks[0])
+        progress.update(bar, description=f"Measuring on {tasks[0].device}, preset {tasks[0].config.name}")
+        for i, row in measure_all(tasks, cache, jobs):
+            rows[i] = row
+            progress.advance(bar)
+    return rows
+
+
+def _show(report: dict, paths: list[Path]) -> None:
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    title = f"{report['device']}, preset {report['preset']}, latency {report['memory']['latency']}, "
+    title += f"{report['memory']['bytes_per_cycle']:g} bytes a cycle"
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column("layer", no_wrap=True)
+    for column in ("MACs", "cycles", "used", "of bound", "model", "lost most to", "≠"):
+        table.add_column(column, justify="right", no_wrap=True)
+    suite = None
+    for row in report["rows"]:
+        if row["suite"] != suite:
+            suite = row["suite"]
+            table.add_section()
+            total = next(total for total in report["networks"] if total["network"] == suite)
+            table.add_row(*_cells(suite, total), style="bold")
+        table.add_row(*_cells("  " + row["layer"], row))
+    console.print(table)
+    for row in report["rows"]:
+        if row["error"]:
+            console.print(f"error        {row['error']}", style="red", soft_wrap=True, highlight=False)
+    if report["model_error_mean"] is not None:
+        mean, worst = report["model_error_mean"], report["model_error_worst"]
+        console.print(f"model error  mean {mean:.2%}, worst {worst:.2%}", highlight=False)
+    console.print(
+        f"report       {', '.join(map(str, paths))} ({report['wall_s']:.0f} s)", soft_wrap=True, highlight=False
+    )
+
+
+def _cells(name: str, figures: dict) -> tuple[str, ...]:
+    def shown(key: str, form: str) -> str:
+        return "–" if figures[key] is None else format(figures[key], form)
+
+    lost = figures["lost"]
+    cause = max(lost, key=lost.get) if lost else ""
+    most = f"{cause.replace('_', ' and ')} {lost[cause] / figures['cycles']:.1%}" if lost and lost[cause] > 0 else "–"
+    ratios = (
+        shown("utilization", ".2%"),
+        shown("roofline_efficiency", ".2%"),
+        shown("model_error", "+.2%"),
+    )
+    return name, shown("macs", ","), shown("cycles", ","), *ratios, most, shown("mismatches", ",")
