@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from .operands import Operand
 from .requantization import Requantization
 from .strips import Strips
 from .tensor import Tensor
@@ -14,11 +15,12 @@ class Contraction:
     """``result = requantize(sum over taps and channels of source · weights)``.
 
     ``window`` is folded and covers every position of ``source``; outside its images the source reads ``constant``.
-    ``parameters`` is the address of the channels' parameters, ``table`` that of the table, if there is one.
+    ``parameters`` is the address of the channels' parameters (not used where all channels share them), ``table`` that of the
+    table, if there is one.
     """
 
     source: Tensor | Strips
-    weights: WeightTensor
+    weights: WeightTensor | Operand
     result: Tensor
     window: Window
     requantization: Requantization

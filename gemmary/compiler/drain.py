@@ -1,9 +1,12 @@
 """From the accumulator to external memory: requantize a block of outputs and store it."""
 
+from collections.abc import Sequence
+
 from ..config import TABLE_ENTRIES
 from ..isa import DType, Opcode, Space, walk_fields
 from .builder import Builder, Region
 from .contraction import Contraction
+from .product import Job
 from .regions import load_bytes, move_outputs
 from .slots import Slots
 from .tiling import Tiling
@@ -13,8 +16,9 @@ from .window import INSIDE, Block
 class Drain:
     """The second half of a contraction's jobs. Results, residuals and parameters have slots of their own."""
 
-    def __init__(self, builder: Builder, operation: Contraction, tiling: Tiling, first_free: int):
-        self.builder, self.operation, self.config = builder, operation, builder.config
+    def __init__(self, builder: Builder, operations: Sequence[Contraction], tiling: Tiling, first_free: int):
+        operation = operations[0]
+        self.builder, self.operations, self.operation, self.config = builder, operations, operation, builder.config
         self.requantization = operation.requantization
         # Rows of `columns` bytes that make one activation word.
         self.parts = self.config.rows // self.config.columns
@@ -25,12 +29,13 @@ class Drain:
         self.parameters = Slots(0, tiling.tiles, max(1, self.config.parameter_rows // tiling.tiles))
         self.table_loaded = False
 
-    def halves(self, block: Block, tiles: int, tile_cycles: float) -> list[tuple[int, int]]:
-        """(start, count) of one or two parts of the last job's ``tiles``, so that the last of them leaves soonest.
+    def halves(self, job: Job, tile_cycles: float) -> list[tuple[int, int]]:
+        """(start, count) of one or two parts of the tiles of ``job``, the last one, so that the last of them leaves soonest.
 
         The first part leaves while the second is summed, at ``tile_cycles`` a tile, in the other bank: of the bank that is
         summed into, nobody can read. Each part is requantized, then stored.
         """
+        block, tiles = job.block, job.tiles
         row_bytes = self.operation.result.word_bytes / self.tiles_a_word
         vector = 0 if self.requantization.is_plain else block.positions * self.config.lane_groups
         store = block.positions * row_bytes / self.config.bus_bytes
@@ -44,23 +49,24 @@ class Drain:
         first = min(range(0, tiles, self.tiles_a_word), key=end)
         return [(0, first), (first, tiles - first)] if first else [(0, tiles)]
 
-    def emit(self, block: Block, first_tile: int, tiles: tuple[int, int], bank: int, index: int) -> None:
-        """``tiles`` (start, count) of job ``index``, whose tiles begin at ``first_tile`` and whose sums begin at ``bank``."""
-        start, count = tiles
+    def emit(self, job: Job, tiles: tuple[int, int], bank: int, index: int) -> None:
+        """``tiles`` (start, count) of ``job``, number ``index``, whose sums begin at ``bank``."""
+        (start, count), block = tiles, job.block
+        self.operation = self.operations[job.head]
         rows = bank + start * block.positions
         if self.operation.result.dtype == DType.INT8:
-            self._int8(block, first_tile, tiles, rows, index)
+            self._int8(job, tiles, rows, index)
             return
         region = Region(Space.ACCUMULATOR, rows, rows + count * block.positions)
         if not self.requantization.is_plain:
-            self._vector(block, (rows, rows, 0, self._parameters(first_tile) + start), count, [region], [region])
-        self._store(block, first_tile + start, count, Space.ACCUMULATOR, rows, region)
+            self._vector(block, (rows, rows, 0, self._parameters(job) + start), count, [region], [region])
+        self._store(block, job.tile + start, count, Space.ACCUMULATOR, rows, region)
 
-    def _int8(self, block: Block, first_tile: int, tiles: tuple[int, int], rows: int, index: int) -> None:
-        start, count = tiles
+    def _int8(self, job: Job, tiles: tuple[int, int], rows: int, index: int) -> None:
+        (start, count), block = tiles, job.block
         words, offset = -(-count // self.parts), start // self.parts
-        first_word, size = first_tile // self.parts + offset, words * block.positions
-        parameter = self._parameters(first_tile) + start
+        first_word, size = job.tile // self.parts + offset, words * block.positions
+        parameter = self._parameters(job) + start
         result = self.results.get(index)[0] + offset * block.positions
         residual = self._residual(block, (first_word, words), offset, index) if self.requantization.residual else None
         self._load_table()
@@ -91,16 +97,18 @@ class Drain:
         plane = step * block.positions
         fields = (
             {f"count_{loop}": n for loop, n in counts.items()}
-            | {"source_dtype": DType.INT32, "per_channel": 1}
+            | {"source_dtype": DType.INT32}
             | INSIDE
             | self.requantization.fields()
+            | (self.requantization.scalar_fields() if self.requantization.scalar else {"per_channel": 1})
             | walk_fields(Opcode.VECTOR, "source", source, counts, n=plane, x=1)
             | walk_fields(Opcode.VECTOR, "result", result, counts, n=plane, x=step)
-            | walk_fields(Opcode.VECTOR, "parameter", parameter, counts, n=step)
         )
+        if not self.requantization.scalar:
+            fields |= walk_fields(Opcode.VECTOR, "parameter", parameter, counts, n=step)
+            reads = [*reads, Region(Space.PARAMETER, parameter, parameter + (count - 1) * step + 1)]
         if self.requantization.residual:
             fields |= walk_fields(Opcode.VECTOR, "residual", residual, counts, n=plane, x=step)
-        reads = [*reads, Region(Space.PARAMETER, parameter, parameter + (count - 1) * step + 1)]
         if self.requantization.table is not None:
             reads.append(Region(Space.TABLE, 0, 1))
         self.builder.emit(Opcode.VECTOR, fields, reads, writes)
@@ -118,13 +126,15 @@ class Drain:
         reads = [Region(Space.ACCUMULATOR, rows, rows + block.positions)]
         self.builder.emit(Opcode.VECTOR, fields, reads, [self._rows(word, block.positions, part)])
 
-    def _parameters(self, first_tile: int) -> int:
-        """The parameter row of ``first_tile``; the parameters of its job's tiles are loaded there."""
-        tiles = min(self.parameters.size, self.operation.weights.tiles[1] - first_tile)
-        slot, here = self.parameters.get(first_tile)
+    def _parameters(self, job: Job) -> int:
+        """The parameter row of the job's first tile; the parameters of all its tiles are loaded there."""
+        if self.requantization.scalar:
+            return 0
+        tiles = min(self.parameters.size, self.operation.weights.tiles[1] - job.tile)
+        slot, here = self.parameters.get((job.head, job.tile))
         if not here:
             row = self.config.parameter_row_bytes
-            external = self.operation.parameters + first_tile * row
+            external = self.operation.parameters + job.tile * row
             region = Region(Space.PARAMETER, slot, slot + tiles)
             load_bytes(self.builder, region, external, slot * row, tiles * row)
         return slot
@@ -137,7 +147,14 @@ class Drain:
     def _residual(self, block: Block, words: tuple[int, int], offset: int, index: int) -> int:
         """The activation word of the residual's first word, which lies ``offset`` words into the slot of job ``index``."""
         address = self.residuals.get(index)[0] + offset * block.positions
-        place = self.requantization.residual.tensor, self.operation.window, block, words, Space.ACTIVATION, address
+        place = (
+            self.operation.requantization.residual.tensor,
+            self.operation.window,
+            block,
+            words,
+            Space.ACTIVATION,
+            address,
+        )
         for fields in move_outputs(Opcode.LOAD, self.config, *place):
             self.builder.emit(Opcode.LOAD, fields, [], [self._rows(address, words[1] * block.positions)])
         return address

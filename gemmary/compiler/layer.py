@@ -1,19 +1,23 @@
 """compile_layer: one layer of a workload as a program, with random constants."""
 
+import numpy as np
+
 from ..config import Config
 from ..errors import InputError
 from ..isa import DType
 from ..performance.model import Timing
-from ..workloads import Conv, Layer, Matmul
+from ..workloads import Conv, Layer
 from .contraction import Contraction
 from .first import compile_first
 from .layout import Layout
 from .lowering import lower_contraction
+from .operands import KeyOperand, RowOperand
 from .program import Layer as CompiledLayer
 from .program import Program
 from .requantization import ResidualOperand
 from .runs import Run
-from .tensor import Tensor
+from .tensor import Stack, Tensor, Turned
+from .tiling import estimated_cycles
 from .values import RESIDUAL_ZERO_POINT, Values, residual_scale
 from .window import Window
 
@@ -25,17 +29,21 @@ def compile_layer(config: Config, layer: Layer, *, seed: int = 0, timing: Timing
     ``layer_inputs`` draws inputs. Tensors have the shapes of the layer, those of a convolution with one image in front.
     ``timing`` is the memory to decide for (by default that of the cycle model). InputError for what is not supported.
     """
-    return _LayerCompiler(config, layer, seed, timing).compile()
+    return _LayerCompiler(config, layer, seed, timing or Timing(config)).compile()
 
 
 class _LayerCompiler:
-    def __init__(self, config: Config, layer: Layer, seed: int, timing: Timing | None):
+    def __init__(self, config: Config, layer: Layer, seed: int, timing: Timing):
         self.config, self.layer, self.timing = config, layer, timing
         self.layout, self.values = Layout(config), Values.of(layer, seed)
         self.dtype = DType.INT8 if layer.output == "int8" else DType.INT32
 
     def compile(self) -> Program:
-        runs = self._convolution() if isinstance(self.layer, Conv) else self._matmul()
+        if isinstance(self.layer, Conv):
+            runs = self._convolution()
+        else:
+            operations = self._products() if self.layer.constant else self._products_of_run_time()
+            runs = lower_contraction(self.config, *operations, timing=self.timing)
         layer = CompiledLayer(self.layer.name, "y", self.layer.macs, runs)
         inputs = tuple(name for name in ("a", "b", "residual") if name in self.layout.tensors)
         return self.layout.program((layer,), inputs, ("y",))
@@ -45,39 +53,73 @@ class _LayerCompiler:
         if layer.groups > 1:
             raise InputError(f"layer {layer.name!r}: groups are not supported yet")
         top, bottom, left, right = layer.padding
-        window = Window(
-            1, layer.height, layer.width, layer.kernel, layer.stride, padding=((top, bottom), (left, right))
-        )
+        padding = (top, bottom), (left, right)
+        window = Window(1, layer.height, layer.width, layer.kernel, layer.stride, padding=padding)
         target = layout.tensor("y", (1, *layer.output_shape), self.dtype)
         weights, outside = self.values.weights, self.values.input_zero_point
         if window.taps > 1 and not layer.residual:
-            requantization = self.values.requantization(layer)
-            operands = window, weights, requantization, target, outside
-            if runs := compile_first(self.config, layout, "a", *operands):
+            operands = window, weights, self.values.requantization(layer), target, outside
+            if runs := compile_first(self.config, layout, "a", *operands, timing=self.timing):
                 return runs
         source = layout.tensor("a", (1, *layer.input_shape))
-        return self._contraction(source, weights, target, window)
+        residual = layout.tensor("residual", target.shape) if layer.residual else None
+        operation = self._contraction(source, weights, target, window, slice(None), residual)
+        return lower_contraction(self.config, operation, timing=self.timing)
 
-    def _matmul(self) -> tuple[Run, ...]:
-        layer: Matmul = self.layer
-        if layer.batch > 1 or layer.transposed:
-            raise InputError(f"layer {layer.name!r}: batch and transposed are not supported yet")
-        source = self.layout.tensor("a", layer.input_shape)
-        target = self.layout.tensor("y", layer.output_shape, self.dtype)
-        weights = self.values.weights[0] if layer.constant else None
-        return self._contraction(source, weights, target, Window(1, 1, layer.m))
+    def _products(self) -> list[Contraction]:
+        """A contraction a head, with constant weights."""
+        layer = self.layer
+        sources, targets = self._heads("a", (layer.m, layer.k)), self._heads("y", (layer.m, layer.n), self.dtype)
+        residuals = self._heads("residual", (layer.m, layer.n)) if layer.residual else [None] * layer.batch
+        window = Window(1, 1, layer.m)
+        return [
+            self._contraction(sources[i], self.values.weights[i], targets[i], window, i, residuals[i])
+            for i in range(layer.batch)
+        ]
 
-    def _contraction(self, source: Tensor, weights, target: Tensor, window: Window) -> tuple[Run, ...]:
-        layer, part = self.layer, 0 if isinstance(self.layer, Matmul) else slice(None)
-        requantization = self.values.requantization(layer, part, self._residual())
-        shape = (layer.k, layer.n) if weights is None else weights.shape
-        tiles = self.layout.weights("b", shape, weights)
-        addresses = self.layout.requantization(requantization, layer.n)
+    def _contraction(self, source, weights: np.ndarray, target, window: Window, part, residual: Tensor | None):
+        """With constant weights, and those channels of the constants that are ``part``."""
+        operand = residual and ResidualOperand(residual, RESIDUAL_ZERO_POINT, *residual_scale())
+        requantization = self.values.requantization(self.layer, part, operand)
+        tiles = self.layout.weights("weights", weights.shape, weights)
+        addresses = self.layout.requantization(requantization, weights.shape[-1])
         operands = source, tiles, target, window.folded(), requantization, *addresses, self.values.input_zero_point
-        return lower_contraction(self.config, Contraction(*operands))
+        return Contraction(*operands)
 
-    def _residual(self) -> ResidualOperand | None:
-        if not self.layer.residual:
-            return None
-        tensor = self.layout.tensor("residual", self.layout.tensors["y"].shape)
-        return ResidualOperand(tensor, RESIDUAL_ZERO_POINT, *residual_scale())
+    def _products_of_run_time(self) -> list[Contraction]:
+        """A contraction a head, its weights read from ``b`` as it lies. With few rows and a transposed ``b`` the layer is
+        computed as b · aᵀ, where that takes fewer cycles; its result then lies transposed."""
+        layer = self.layer
+        shape = (layer.n, layer.k) if layer.transposed else (layer.k, layer.n)
+        a = self._heads("a", (layer.m, layer.k))
+        b = self._heads("b", shape, multiple=1 if layer.transposed else self.config.rows)
+        residual = self._heads("residual", (layer.m, layer.n)) if layer.residual else None
+        table = self.layout.table(self.values.requantization(layer))
+        straight = a, b, self._stack("y", (layer.m, layer.n), self.dtype)
+        turned = b, a, self._stack("y", (layer.n, layer.m), self.dtype, kind=Turned)
+
+        def cycles(operands):
+            estimate = estimated_cycles(self.timing, self._product(*operands, residual, 0, table))
+            return float("inf") if estimate is None else estimate
+
+        turn = layer.transposed and not layer.residual and cycles(turned) < cycles(straight)
+        left, right, target = turned if turn else straight
+        target = self.layout.place(target)
+        return [self._product(left, right, target, residual, i, table) for i in range(layer.batch)]
+
+    def _product(self, left: Stack, right: Stack, target: Stack, residual: Stack | None, i: int, table: int | None):
+        """Head ``i`` with the right operand that was computed at run time."""
+        operand = residual and ResidualOperand(residual[i], RESIDUAL_ZERO_POINT, *residual_scale())
+        kind = KeyOperand if self.layer.transposed else RowOperand
+        weights = kind(right[i], self.config.rows, self.config.columns)
+        requantization = self.values.requantization(self.layer, residual=operand)
+        window = Window(1, 1, left[i].positions)
+        return Contraction(left[i], weights, target[i], window, requantization, 0, table)
+
+    def _stack(self, name: str, shape: tuple[int, int], dtype: DType = DType.INT8, kind=Tensor, **options) -> Stack:
+        word = self.config.rows if dtype == DType.INT8 else self.config.columns
+        return Stack(kind(name, shape, dtype, 0, word, **options), self.layer.batch)
+
+    def _heads(self, *arguments, **options) -> Stack:
+        """A matrix for each of the layer's heads, in its place."""
+        return self.layout.place(self._stack(*arguments, **options))

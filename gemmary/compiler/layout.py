@@ -11,11 +11,11 @@ from .program import Layer, Program
 from .requantization import Requantization
 from .row_packing import PaddedImages
 from .strips import Strips
-from .tensor import Tensor
+from .tensor import Stack, Tensor
 from .weights import WeightTensor, parameter_bytes, table_bytes
 from .window import Window
 
-Placed = Tensor | WeightTensor | PaddedImages | Strips
+Placed = Tensor | Stack | WeightTensor | PaddedImages | Strips
 
 
 class Layout:
@@ -27,24 +27,25 @@ class Layout:
 
     def tensor(self, name: str, shape: tuple[int, ...], dtype: DType = DType.INT8) -> Tensor:
         word = self.config.rows if dtype == DType.INT8 else self.config.columns
-        return self._place(Tensor(name, tuple(shape), dtype, 0, word))
+        return self.place(Tensor(name, tuple(shape), dtype, 0, word))
 
     def padded_images(self, name: str, shape: tuple[int, ...], padding: tuple[int, int], outside: int) -> PaddedImages:
         """An input of the program for a row-packed convolution."""
-        return self._place(PaddedImages(name, tuple(shape), 0, *padding, outside, slack=self.config.rows))
+        return self.place(PaddedImages(name, tuple(shape), 0, *padding, outside, slack=self.config.rows))
 
     def strips(self, name: str, shape: tuple[int, ...], window: Window, outside: int) -> Strips:
         """An input of the program for a first convolution."""
-        return self._place(Strips(name, tuple(shape), window, outside, 0, self.config.rows))
+        return self.place(Strips(name, tuple(shape), window, outside, 0, self.config.rows))
 
     def weights(self, name: str, shape: tuple[int, ...], values: np.ndarray | None) -> WeightTensor:
         """Constant ``values``, or an input of the program where they are None."""
         tensor = WeightTensor(name, tuple(shape), 0, self.config.rows, self.config.columns)
         if values is None:
-            return self._place(tensor)
+            return self.place(tensor)
         return replace(tensor, address=self.memory.constant(tensor.pack(values)))
 
-    def _place(self, tensor):
+    def place(self, tensor: Placed) -> Placed:
+        """``tensor`` with an address of its own."""
         tensor = self.tensors[tensor.name] = replace(tensor, address=self.memory.allocate(tensor.size))
         return tensor
 

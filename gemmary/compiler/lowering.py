@@ -1,9 +1,10 @@
 """Emits contractions: loads, matrix products and drains, job after job."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ..config import Config
 from ..isa import INSTRUCTION_BYTES, DType, Opcode, Space
+from ..performance.model import Timing
 from .builder import Builder, Region
 from .contraction import Contraction
 from .drain import Drain
@@ -13,23 +14,23 @@ from .runs import Run, make_runs
 from .slots import Slots
 from .strips import Strips
 from .tiling import OVERHEAD, RAMP, Tiling, choose_tiling
-from .transfer import Loop, transfer_fields
 
 
 class Lowering:
-    """Emits a contraction, job after job. Each job fills one accumulator bank while the vector engine drains the other.
+    """Emits contractions of one shape, job after job. Each job fills one accumulator bank while the vector engine drains
+    the other, also across contractions.
 
     Activation and weight chunks stay in their slots until others need the place, so with the tiling's order of jobs one
     operand stays resident. Loads run ahead as far as there are slots.
     """
 
-    def __init__(self, builder: Builder, operation: Contraction, tiling: Tiling):
-        self.builder, self.operation, self.tiling = builder, operation, tiling
+    def __init__(self, builder: Builder, operations: Sequence[Contraction], tiling: Tiling):
+        self.builder, self.operations, self.operation, self.tiling = builder, operations, operations[0], tiling
         self.config = builder.config
         self.activations = Slots(0, tiling.activation_slot, tiling.activation_slots)
         self.weights = Slots(0, tiling.weight_slot, tiling.weight_slots)
         first_free = tiling.activation_slot * tiling.activation_slots
-        self.drain = Drain(builder, operation, tiling, first_free)
+        self.drain = Drain(builder, operations, tiling, first_free)
         self.part: float | None = None
 
     def jobs(self) -> list[Job]:
@@ -37,8 +38,10 @@ class Lowering:
         total, size = self.operation.weights.tiles[1], self.tiling.tiles
         columns = [(tile, min(size, total - tile)) for tile in range(0, total, size)]
         if self.tiling.positions_outer:
-            return [Job(block, *part) for block in blocks for part in columns]
-        return [Job(block, *part) for part in columns for block in blocks]
+            parts = [(block, *part) for block in blocks for part in columns]
+        else:
+            parts = [(block, *part) for part in columns for block in blocks]
+        return [Job(*part, head) for head in range(len(self.operations)) for part in parts]
 
     def chunks(self) -> list[Chunk]:
         (kh, kw), total, size = self.operation.window.kernel, self.operation.source.words, self.tiling.words
@@ -56,10 +59,10 @@ class Lowering:
         halves = [(0, job.tiles)]
         if last:
             summed, _, _ = self._rates(job, chunks[-1])
-            halves = self.drain.halves(job.block, job.tiles, summed * chunks[-1].words / job.tiles)
+            halves = self.drain.halves(job, summed * chunks[-1].words / job.tiles)
         for i, chunk in enumerate(chunks):
-            activation, here = self.activations.get((job.block, chunk.word))
-            weight, there = self.weights.get((job.tile, chunk))
+            activation, here = self.activations.get((job.head, job.block, chunk.word))
+            weight, there = self.weights.get((job.head, job.tile, chunk))
             for start, count in self._parts(job, chunk, index):
                 words, first = (start, count), start == i == 0
                 if not here:
@@ -70,7 +73,7 @@ class Lowering:
                 for tiles, bank in zip(halves, banks):
                     self._matmuls(job, chunk, Places(activation, weight, bank), words, tiles, first)
                     if complete:
-                        self.drain.emit(job.block, job.tile, tiles, bank, index)
+                        self.drain.emit(job, tiles, bank, index)
 
     def _parts(self, job: Job, chunk: Chunk, index: int) -> Iterator[tuple[int, int]]:
         """(start, count) of the words taken at a time: in the first job each part is loaded while the one before is summed."""
@@ -96,7 +99,7 @@ class Lowering:
 
     def _load_activations(self, job: Job, chunk: Chunk, words: tuple[int, int], slot: int) -> None:
         start, count = words
-        block, source, positions = job.block, self.operation.source, job.block.in_positions
+        block, source, positions = job.block, self.operations[job.head].source, job.block.in_positions
         some = chunk.word + start, count
         if isinstance(source, Strips):
             fields_of_loads = source.loads(self.config, block, some, chunk.words, slot + start)
@@ -111,20 +114,11 @@ class Lowering:
 
     def _load_weights(self, job: Job, chunk: Chunk, words: tuple[int, int], slot: int) -> None:
         start, count = words
-        weights, rows, bus = self.operation.weights, self.config.rows, self.config.bus_bytes
-        tile_bytes, (kh, kw), (_, tiles) = weights.tile_bytes, weights.kernel, weights.tiles
-        plane = job.tiles * chunk.taps * rows  # weight words of a channel word
-        first = ((chunk.word + start) * tiles + job.tile) * kh * kw + chunk.ky[0] * kw + chunk.kx[0]
-        granules = tile_bytes // bus
-        loops = [
-            Loop(count, tiles * kh * kw * tile_bytes, job.tiles * chunk.taps * granules),
-            Loop(job.tiles, kh * kw * tile_bytes, chunk.taps * granules),
-            Loop(chunk.ky[1], kw * tile_bytes, chunk.kx[1] * granules),
-        ]
+        plane = job.tiles * chunk.taps * self.config.rows  # weight words of a channel word
         address = slot + start * plane
         writes = [Region(Space.WEIGHT, address, address + count * plane)]
-        external = weights.address + first * tile_bytes, address * self.config.columns // bus
-        for fields in transfer_fields(Opcode.LOAD, bus, *external, loops, chunk.kx[1] * tile_bytes):
+        place = (job.tile, job.tiles), (chunk.word + start, count), chunk.ky, chunk.kx, address
+        for fields in self.operations[job.head].weights.loads(self.config.bus_bytes, *place):
             self.builder.emit(Opcode.LOAD, fields | {"dtype": DType.INT8, "space": Space.WEIGHT}, [], writes)
 
     def _matmuls(self, job: Job, chunk: Chunk, places: Places, words: tuple, tiles: tuple, first: bool) -> None:
@@ -140,8 +134,8 @@ class Lowering:
             self.builder.emit(Opcode.MATMUL, fields, product.reads(self.config), product.writes())
 
 
-def lower_contraction(config: Config, operation: Contraction) -> tuple[Run, ...]:
-    """The runs of the layer. InputError if the memories are too small."""
-    builder = Builder(config)
-    lowering = Lowering(builder, operation, choose_tiling(config, operation))
-    return make_runs(builder, lowering.jobs(), lowering.emit)
+def lower_contraction(config: Config, *operations: Contraction, timing: Timing | None = None) -> tuple[Run, ...]:
+    """The runs of the layer, which is one contraction or several of one shape. InputError if the memories are too small."""
+    builder, timing = Builder(config), timing or Timing(config)
+    lowering = Lowering(builder, operations, choose_tiling(config, operations[0], len(operations), timing))
+    return make_runs(builder, lowering.jobs(), lowering.emit, timing)

@@ -10,11 +10,13 @@ from .window import Block, Window
 
 @dataclass(frozen=True)
 class Job:
-    """Outputs that share an accumulator bank: a block of positions, ``tiles`` column tiles from ``tile``."""
+    """Outputs that share an accumulator bank: a block of positions, ``tiles`` column tiles from ``tile``; of contraction
+    number ``head``."""
 
     block: Block
     tile: int
     tiles: int
+    head: int = 0
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from ..config import Config
 from .row_packing import PaddedImages
 from .runs import Run
 from .strips import Strips
-from .tensor import Tensor
+from .tensor import Stack, Tensor
 from .weights import WeightTensor
 
 
@@ -37,7 +37,7 @@ class Program:
 
     config: Config
     layers: tuple[Layer, ...]
-    tensors: dict[str, Tensor | WeightTensor | PaddedImages | Strips]
+    tensors: dict[str, Tensor | Stack | WeightTensor | PaddedImages | Strips]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     constants: tuple[tuple[int, bytes], ...] = field(repr=False)

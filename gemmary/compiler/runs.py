@@ -23,13 +23,18 @@ class Run:
     expected_cycles: int
 
 
-def make_runs(builder: Builder, jobs: Sequence[Job], emit: Callable[[Job, int, bool], None]) -> tuple[Run, ...]:
+def make_runs(
+    builder: Builder,
+    jobs: Sequence[Job],
+    emit: Callable[[Job, int, bool], None],
+    timing: Timing | None = None,
+) -> tuple[Run, ...]:
     """Calls ``emit(job, index, last)`` for each job in order and schedules what it puts into ``builder``."""
-    runs = []
+    runs, timing = [], timing or Timing(builder.config)
     for index, job in enumerate(jobs):
         last = index == len(jobs) - 1
         emit(job, index, last)
         if last or len(builder.operations) >= RUN_LENGTH:
-            stream = schedule(builder.config, builder.cut())
-            runs.append(Run(encode_program(stream), estimate(Timing(builder.config), stream).cycles))
+            stream = schedule(timing, builder.cut())
+            runs.append(Run(encode_program(stream), estimate(timing, stream).cycles))
     return tuple(runs)

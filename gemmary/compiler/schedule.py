@@ -13,28 +13,28 @@ SEMAPHORE = {
 assert len(SEMAPHORE) <= SEMAPHORES
 
 
-def schedule(config: Config, operations: list[Operation]) -> tuple[Instruction, ...]:
-    """The stream, in an order in which no full queue holds up an instruction that could start.
+def schedule(timing: Timing, operations: list[Operation]) -> tuple[Instruction, ...]:
+    """The stream, in an order in which no full queue holds up an instruction that could start, by ``timing``.
 
     Each engine's own order stays, and every instruction comes behind those it waits for. Every semaphore ends at 0.
     """
     waits, signals = _semaphores(operations)
-    order = _order(config, operations)
+    config, order = timing.config, _order(timing, operations)
     _check_counts(config, [(operations[i].engine, waits[i], signals[i]) for i in order])
     for operation, wait, signal in zip(operations, waits, signals):
         operation.instruction.values.update(wait=wait, signal=signal)
     return tuple(operations[i].instruction for i in order)
 
 
-def _order(config: Config, operations: list[Operation]) -> list[int]:
+def _order(timing: Timing, operations: list[Operation]) -> list[int]:
     """Indices of the operations in the order of the stream.
 
     An instruction finds room in its queue when the one ``queue_depth`` before it starts, and is late when it could start
     itself. It is placed half-way between, so engines may run half a queue ahead or behind of what was expected.
     """
-    starts = _expected_starts(config, operations)
+    starts = _expected_starts(timing, operations)
     mine = [[i for i, operation in enumerate(operations) if operation.engine == e] for e in Engine]
-    emitted, order, slack = [0] * ENGINES, [], config.queue_depth // 2
+    emitted, order, slack = [0] * ENGINES, [], timing.config.queue_depth // 2
 
     def due(engine):
         return starts[mine[engine][max(0, emitted[engine] - slack)]]
@@ -56,8 +56,8 @@ def _fields(operation: Operation) -> dict[str, int]:
     return {name: value for name, value in values.items() if name not in ("opcode", "version")}
 
 
-def _expected_starts(config: Config, operations: list[Operation]) -> list[int]:
-    timing, starts = Timing(config), []
+def _expected_starts(timing: Timing, operations: list[Operation]) -> list[int]:
+    starts = []
     ends = [[0] for _ in range(ENGINES)]  # ends[e][i]: when the first i instructions of engine e have ended
     free = [0] * ENGINES
     for operation in operations:

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from ..config import Config
 from ..errors import InputError
 from ..isa import DType
+from ..performance.model import Timing
 from .contraction import Contraction
+from .operands import Operand
 from .strips import Strips
 from .window import Split
 
 LATENCY = 100
-"""Cycles that a transfer waits for memory."""
+"""Cycles that a transfer waits for memory, where nothing else is known."""
 
 OVERHEAD = 16
 """Cycles to allow for each instruction beside its work."""
@@ -68,23 +70,25 @@ class Blocks:
     tile_cycles: int
 
 
-def estimated_cycles(config: Config, operation: Contraction) -> float | None:
+def estimated_cycles(timing: Timing, operation: Contraction) -> float | None:
     """Of the best tiling; None where the memories are too small for any."""
-    return _best(config, operation)[0]
+    return _best(timing, operation, 1)[0]
 
 
-def _best(config: Config, operation: Contraction) -> tuple[float | None, int | None, Tiling | None]:
+def _best(timing: Timing, operation: Contraction, heads: int) -> tuple[float | None, int | None, Tiling | None]:
     """(estimated cycles, bytes loaded, tiling)."""
+    tilings = _tilings(timing.config, operation, heads)
     return min(
-        ((*_cost(config, operation, blocks, tiling), tiling) for blocks, tiling in _tilings(config, operation)),
+        ((*_cost(timing, operation, blocks, tiling, heads), tiling) for blocks, tiling in tilings),
         key=lambda candidate: candidate[:2],
         default=(None, None, None),
     )
 
 
-def choose_tiling(config: Config, operation: Contraction) -> Tiling:
-    """The tiling of least estimated cycles. InputError if the memories are too small for any."""
-    *_, best = _best(config, operation)
+def choose_tiling(config: Config, operation: Contraction, heads: int, timing: Timing) -> Tiling:
+    """The tiling of least estimated cycles for ``heads`` contractions like this one. InputError if the memories are too
+    small for any."""
+    *_, best = _best(timing, operation, heads)
     if best is None:
         (kh, kw), word = operation.window.kernel, config.rows
         raise InputError(
@@ -94,14 +98,14 @@ def choose_tiling(config: Config, operation: Contraction) -> Tiling:
     return best
 
 
-def _tilings(config: Config, operation: Contraction) -> Iterator[tuple[Blocks, Tiling]]:
+def _tilings(config: Config, operation: Contraction, heads: int) -> Iterator[tuple[Blocks, Tiling]]:
     (kh, kw), all_words, all_tiles = operation.window.kernel, operation.source.words, operation.weights.tiles[1]
     for blocks in _blocks(config, operation):
         for tiles in _tile_counts(config, operation, blocks.positions):
             for words in halvings(all_words):
                 for taps in sorted({(kh, kw), (1, kw), (1, 1)}, reverse=True):
                     for outer in (True, False) if tiles < all_tiles else (True,):
-                        tiling = _fit(config, operation, blocks, tiles, words, taps, outer)
+                        tiling = _fit(config, operation, blocks, tiles, words, taps, outer, heads)
                         if tiling is not None:
                             yield blocks, tiling
 
@@ -144,7 +148,7 @@ def halvings(total: int) -> list[int]:
     return sorted(sizes)
 
 
-def _fit(config, operation, blocks: Blocks, tiles, words, taps, outer) -> Tiling | None:
+def _fit(config, operation, blocks: Blocks, tiles, words, taps, outer, heads) -> Tiling | None:
     """The tiling with as many slots as fit, two for each operand if possible; None where not even one does."""
     int8 = operation.result.dtype == DType.INT8
     residual = operation.requantization.residual is not None
@@ -153,7 +157,7 @@ def _fit(config, operation, blocks: Blocks, tiles, words, taps, outer) -> Tiling
     weight_slot = words * tiles * taps[0] * taps[1] * config.rows
     weight_slots = config.weight_words // weight_slot
     parts, chunks = -(-operation.weights.tiles[1] // tiles), -(-operation.source.words // words)
-    wanted = min(blocks.count * chunks, MAX_SLOTS)
+    wanted = min(heads * blocks.count * chunks, MAX_SLOTS)
     for slots, least in ((RESULT_SLOTS, min(wanted, RESULT_SLOTS)), (2, 2), (1, 1)):
         free = config.activation_words - slots * result_slot * (1 + residual)
         activation_slots = min(free // activation_slot, wanted)
@@ -171,7 +175,7 @@ def _fit(config, operation, blocks: Blocks, tiles, words, taps, outer) -> Tiling
         activation_slot=activation_slot,
         activation_slots=activation_slots,
         weight_slot=weight_slot,
-        weight_slots=min(weight_slots, parts * chunks * _tap_chunks(operation, taps), MAX_SLOTS),
+        weight_slots=min(weight_slots, heads * parts * chunks * _tap_chunks(operation, taps), MAX_SLOTS),
         result_slot=result_slot,
         result_slots=slots,
         residual_slots=slots if residual else 0,
@@ -183,9 +187,10 @@ def _tap_chunks(operation: Contraction, taps: tuple[int, int]) -> int:
     return -(-kh // rows) * -(-kw // columns)
 
 
-def _cost(config: Config, operation: Contraction, blocks: Blocks, tiling: Tiling) -> tuple[float, int]:
+def _cost(timing: Timing, operation: Contraction, blocks: Blocks, tiling: Tiling, heads: int) -> tuple[float, int]:
     """(estimated cycles, bytes loaded)."""
-    source, weights, window = operation.source, operation.weights, operation.window
+    config, source, weights, window = timing.config, operation.source, operation.weights, operation.window
+    bus_rate, latency = config.bus_bytes / timing.beat_cycles, timing.latency
     parts, word_chunks = -(-weights.tiles[1] // tiling.tiles), -(-source.words // tiling.words)
     chunks = word_chunks * _tap_chunks(operation, (tiling.tap_rows, tiling.tap_columns))
     jobs = blocks.count * parts
@@ -201,22 +206,21 @@ def _cost(config: Config, operation: Contraction, blocks: Blocks, tiling: Tiling
     residual_bytes = operation.result.size if tiling.residual_slots else 0
     loaded = activation_bytes + weight_bytes + residual_bytes
     loads = blocks.count * word_chunks * activation_times + parts * chunks * weight_times + jobs * bool(residual_bytes)
-    load = loaded / config.bus_bytes + loads * OVERHEAD
+    load = loaded / bus_rate + loads * OVERHEAD
     if isinstance(source, Strips):
-        load += (
-            source.load_cycles(config, blocks.total_in, LATENCY) * activation_times
-            - activation_bytes / config.bus_bytes
-        )
+        load += source.load_cycles(config, blocks.total_in, latency) * activation_times - activation_bytes / bus_rate
+    if isinstance(weights, Operand):
+        load += weights.load_cycles(config, latency) * weight_times - weight_bytes / bus_rate
 
     matmuls = jobs * chunks * min(tiling.split.images, tiling.tiles)
     tensor = blocks.tile_cycles * source.words * weights.tiles[1] * window.taps + matmuls * OVERHEAD
     vector = window.positions * weights.tiles[1] * config.lane_groups + jobs * OVERHEAD
-    store = operation.result.size / config.bus_bytes + jobs * OVERHEAD
+    store = operation.result.size / bus_rate + jobs * OVERHEAD
     # With a single slot nothing runs ahead: the engine that uses it waits.
     if tiling.activation_slots < 2 <= blocks.count * word_chunks:
-        tensor += activation_bytes / config.bus_bytes
+        tensor += activation_bytes / bus_rate
     if tiling.weight_slots < 2 <= parts * chunks:
-        tensor += weight_bytes / config.bus_bytes
+        tensor += weight_bytes / bus_rate
     if tiling.result_slots < 2 <= jobs:
         store += vector
     first = max(1, tiling.words // RAMP)
@@ -224,5 +228,5 @@ def _cost(config: Config, operation: Contraction, blocks: Blocks, tiling: Tiling
     end = blocks.positions * (config.lane_groups + config.rows / config.bus_bytes) * -(-tiling.tiles // 8)
     # Two banks and the slots for results bound how many jobs are under way.
     summed = (tensor + vector + jobs * HANDOVER) / 2
-    stored = (vector + store + jobs * LATENCY) / tiling.result_slots
-    return max(tensor, load, vector, store, summed, stored) + begin / config.bus_bytes + end, loaded
+    stored = (vector + store + jobs * latency) / tiling.result_slots
+    return heads * max(tensor, load, vector, store, summed, stored) + begin / bus_rate + end, heads * loaded

@@ -1,12 +1,15 @@
 """Weights, parameters and tables as bytes of external memory."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..config import TABLE_ENTRIES, Config
 from ..errors import InputError
+from ..isa import Opcode
 from .tensor import check_array
+from .transfer import Loop, transfer_fields
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,26 @@ class WeightTensor:
         full = np.zeros((kh, kw, k * self.rows, n * self.columns), np.int8)
         full[:, :, :cin, :cout] = array.reshape(kh, kw, cin, cout)
         return full.reshape(kh, kw, k, self.rows, n, self.columns).transpose(2, 4, 0, 1, 3, 5).tobytes()
+
+    def loads(self, bus: int, tiles: tuple[int, int], words: tuple[int, int], ky, kx, address: int) -> Iterator[dict]:
+        """Fields that load ``words`` of k, ``tiles`` of n and the taps ``ky``, ``kx`` (first, count) to weight word ``address``.
+
+        They lie there as ``[words, tiles, ky, kx, rows]``.
+        """
+        (first_tile, count), (kh, kw), all_tiles = tiles, self.kernel, self.tiles[1]
+        first = (words[0] * all_tiles + first_tile) * kh * kw + ky[0] * kw + kx[0]
+        granules, taps = self.tile_bytes // bus, ky[1] * kx[1]
+        loops = [
+            Loop(words[1], all_tiles * kh * kw * self.tile_bytes, count * taps * granules),
+            Loop(count, kh * kw * self.tile_bytes, taps * granules),
+            Loop(ky[1], kw * self.tile_bytes, kx[1] * granules),
+        ]
+        external = self.address + first * self.tile_bytes, address * self.columns // bus
+        yield from transfer_fields(Opcode.LOAD, bus, *external, loops, kx[1] * self.tile_bytes)
+
+    def load_cycles(self, config: Config, latency: int) -> float:
+        """To load all of it once."""
+        return self.size / config.bus_bytes
 
 
 def parameter_bytes(config: Config, bias: np.ndarray, mantissa: np.ndarray, shift: np.ndarray) -> bytes:
