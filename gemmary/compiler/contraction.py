@@ -16,7 +16,7 @@ class Contraction:
 
     ``window`` is folded and covers every position of ``source``; outside its images the source reads ``constant``.
     ``parameters`` is the address of the channels' parameters (not used where all channels share them), ``table`` that of the
-    table, if there is one.
+    table, if there is one. ``diagonal``: each word of the source meets its own tiles only, so ``weights`` has one word of k.
     """
 
     source: Tensor | Strips
@@ -27,3 +27,4 @@ class Contraction:
     parameters: int
     table: int | None = None
     constant: int = 0
+    diagonal: bool = False

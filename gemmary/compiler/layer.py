@@ -1,13 +1,15 @@
 """compile_layer: one layer of a workload as a program, with random constants."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..config import Config
-from ..errors import InputError
 from ..isa import DType
 from ..performance.model import Timing
 from ..workloads import Conv, Layer
 from .contraction import Contraction
+from .diagonal import diagonal_weights, lower_diagonal
 from .first import compile_first
 from .layout import Layout
 from .lowering import lower_contraction
@@ -50,21 +52,39 @@ class _LayerCompiler:
 
     def _convolution(self) -> tuple[Run, ...]:
         layer, layout = self.layer, self.layout
-        if layer.groups > 1:
-            raise InputError(f"layer {layer.name!r}: groups are not supported yet")
         top, bottom, left, right = layer.padding
         padding = (top, bottom), (left, right)
         window = Window(1, layer.height, layer.width, layer.kernel, layer.stride, padding=padding)
         target = layout.tensor("y", (1, *layer.output_shape), self.dtype)
         weights, outside = self.values.weights, self.values.input_zero_point
-        if window.taps > 1 and not layer.residual:
+        if window.taps > 1 and layer.groups == 1 and not layer.residual:
             operands = window, weights, self.values.requantization(layer), target, outside
             if runs := compile_first(self.config, layout, "a", *operands, timing=self.timing):
                 return runs
         source = layout.tensor("a", (1, *layer.input_shape))
         residual = layout.tensor("residual", target.shape) if layer.residual else None
+        if layer.groups > 1:
+            return self._groups(source, weights, target, window, residual)
         operation = self._contraction(source, weights, target, window, slice(None), residual)
         return lower_contraction(self.config, operation, timing=self.timing)
+
+    def _groups(self, source: Tensor, weights: np.ndarray, target: Tensor, window: Window, residual: Tensor | None):
+        """Groups within a word as the blocks of diagonal tiles; else so many groups as make whole words are one contraction."""
+        layer, rows = self.layer, self.config.rows
+        cin, cout = layer.cin // layer.groups, layer.cout // layer.groups
+        if cin == cout and rows % cin == 0:
+            weights = diagonal_weights(weights, layer.groups, rows)
+            operation = self._contraction(source, weights, target, window, slice(None), residual)
+            return lower_diagonal(self.config, replace(operation, diagonal=True), self.timing)
+        whole = [n for n in range(1, layer.groups) if n * cin % rows == n * cout % rows == layer.groups % n == 0]
+        size = min(whole, default=layer.groups)
+        operations = []
+        for i in range(layer.groups // size):
+            inputs, outputs = (slice(i * size * n, (i + 1) * size * n) for n in (cin, cout))
+            block = diagonal_weights(weights[..., outputs], size, size * cin)
+            views = source.part(inputs), block, target.part(outputs), window, outputs
+            operations.append(self._contraction(*views, residual and residual.part(outputs)))
+        return lower_contraction(self.config, *operations, timing=self.timing)
 
     def _products(self) -> list[Contraction]:
         """A contraction a head, with constant weights."""

@@ -43,7 +43,7 @@ class Lowering:
             parts = [(block, *part) for part in columns for block in blocks]
         return [Job(*part, head) for head in range(len(self.operations)) for part in parts]
 
-    def chunks(self) -> list[Chunk]:
+    def chunks(self, job: Job) -> list[Chunk]:
         (kh, kw), total, size = self.operation.window.kernel, self.operation.source.words, self.tiling.words
         taps = [
             ((y, min(self.tiling.tap_rows, kh - y)), (x, min(self.tiling.tap_columns, kw - x)))
@@ -54,7 +54,7 @@ class Lowering:
 
     def emit(self, job: Job, index: int, last: bool) -> None:
         """Job number ``index``. The first one starts, and the last one leaves, in parts: little work is left alone then."""
-        chunks = self.chunks()
+        chunks = self.chunks(job)
         banks = [parity % 2 * self.config.accumulator_rows for parity in (index, index + 1)]
         halves = [(0, job.tiles)]
         if last:

@@ -58,6 +58,11 @@ class Tensor:
     def size(self) -> int:
         return self.words * self.plane_bytes
 
+    def part(self, channels: slice) -> "Tensor":
+        """The tensor of these channels, which begin with a word and end with one or with the last channel."""
+        shape, first = (*self.shape[:-1], channels.stop - channels.start), channels.start // self.word
+        return replace(self, shape=shape, address=self.address + first * self.plane_bytes)
+
     def pack(self, array: np.ndarray) -> bytes:
         """The bytes at ``address``. InputError for another shape or dtype."""
         check_array(self.name, array, self.shape, NUMPY[self.dtype])

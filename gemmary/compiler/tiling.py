@@ -100,10 +100,11 @@ def choose_tiling(config: Config, operation: Contraction, heads: int, timing: Ti
 
 def _tilings(config: Config, operation: Contraction, heads: int) -> Iterator[tuple[Blocks, Tiling]]:
     (kh, kw), all_words, all_tiles = operation.window.kernel, operation.source.words, operation.weights.tiles[1]
+    parts = config.rows // config.columns
     for blocks in _blocks(config, operation):
         for tiles in _tile_counts(config, operation, blocks.positions):
-            for words in halvings(all_words):
-                for taps in sorted({(kh, kw), (1, kw), (1, 1)}, reverse=True):
+            for words in [-(-tiles // parts)] if operation.diagonal else halvings(all_words):
+                for taps in [(kh, kw)] if operation.diagonal else sorted({(kh, kw), (1, kw), (1, 1)}, reverse=True):
                     for outer in (True, False) if tiles < all_tiles else (True,):
                         tiling = _fit(config, operation, blocks, tiles, words, taps, outer, heads)
                         if tiling is not None:
@@ -154,10 +155,10 @@ def _fit(config, operation, blocks: Blocks, tiles, words, taps, outer, heads) ->
     residual = operation.requantization.residual is not None
     result_slot = -(-tiles * config.columns // config.rows) * blocks.positions if int8 else 0
     activation_slot = words * blocks.in_positions
-    weight_slot = words * tiles * taps[0] * taps[1] * config.rows
+    weight_slot = _words_a_tile(operation, words) * tiles * taps[0] * taps[1] * config.rows
     weight_slots = config.weight_words // weight_slot
-    parts, chunks = -(-operation.weights.tiles[1] // tiles), -(-operation.source.words // words)
-    wanted = min(heads * blocks.count * chunks, MAX_SLOTS)
+    parts, chunks = -(-operation.weights.tiles[1] // tiles), -(-operation.weights.tiles[0] // words)
+    wanted = min(heads * blocks.count * (parts if operation.diagonal else chunks), MAX_SLOTS)
     for slots, least in ((RESULT_SLOTS, min(wanted, RESULT_SLOTS)), (2, 2), (1, 1)):
         free = config.activation_words - slots * result_slot * (1 + residual)
         activation_slots = min(free // activation_slot, wanted)
@@ -182,6 +183,11 @@ def _fit(config, operation, blocks: Blocks, tiles, words, taps, outer, heads) ->
     )
 
 
+def _words_a_tile(operation: Contraction, words: int) -> int:
+    """Words of k that meet a tile, of the ``words`` of a chunk."""
+    return 1 if operation.diagonal else words
+
+
 def _tap_chunks(operation: Contraction, taps: tuple[int, int]) -> int:
     (kh, kw), (rows, columns) = operation.window.kernel, taps
     return -(-kh // rows) * -(-kw // columns)
@@ -191,13 +197,13 @@ def _cost(timing: Timing, operation: Contraction, blocks: Blocks, tiling: Tiling
     """(estimated cycles, bytes loaded)."""
     config, source, weights, window = timing.config, operation.source, operation.weights, operation.window
     bus_rate, latency = config.bus_bytes / timing.beat_cycles, timing.latency
-    parts, word_chunks = -(-weights.tiles[1] // tiling.tiles), -(-source.words // tiling.words)
+    parts, word_chunks = -(-weights.tiles[1] // tiling.tiles), -(-weights.tiles[0] // tiling.words)
     chunks = word_chunks * _tap_chunks(operation, (tiling.tap_rows, tiling.tap_columns))
     jobs = blocks.count * parts
 
     # How often each operand is loaded: once if it stays until its last use.
     kept = tiling.activation_slots >= (word_chunks if tiling.positions_outer else blocks.count * word_chunks)
-    activation_times = 1 if kept else parts
+    activation_times = 1 if kept or operation.diagonal else parts
     kept = tiling.weight_slots >= (parts * chunks if tiling.positions_outer else chunks)
     weight_times = 1 if kept else blocks.count
 
@@ -213,7 +219,7 @@ def _cost(timing: Timing, operation: Contraction, blocks: Blocks, tiling: Tiling
         load += weights.load_cycles(config, latency) * weight_times - weight_bytes / bus_rate
 
     matmuls = jobs * chunks * min(tiling.split.images, tiling.tiles)
-    tensor = blocks.tile_cycles * source.words * weights.tiles[1] * window.taps + matmuls * OVERHEAD
+    tensor = blocks.tile_cycles * weights.tiles[0] * weights.tiles[1] * window.taps + matmuls * OVERHEAD
     vector = window.positions * weights.tiles[1] * config.lane_groups + jobs * OVERHEAD
     store = operation.result.size / bus_rate + jobs * OVERHEAD
     # With a single slot nothing runs ahead: the engine that uses it waits.

@@ -40,6 +40,10 @@ LAYERS = [
     conv(9, 7, 20, 18, 3, 2, 1, activation="relu6"),
     conv(9, 7, 20, 18, residual=True),
     conv(12, 12, 3, 16, 3, 2, 1),
+    conv(11, 9, 40, 40, 3, 2, 1, groups=40, activation="relu6"),
+    conv(7, 8, 24, 24, 3, 1, 1, groups=6, residual=True),
+    conv(6, 5, 64, 32, 3, 1, 1, groups=4),
+    conv(6, 5, 9, 6, 1, groups=3),
 ]
 
 
