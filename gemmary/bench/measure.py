@@ -12,7 +12,7 @@ from ..runtime.execute import execute
 from .bound import bound
 from .cache import Cache
 from .lost import lost_cycles
-from .problem import Problem, make_problem
+from .problem import Problem
 from .row import Row
 from .task import Task
 
@@ -24,11 +24,13 @@ def measure(task: Task, cache: Cache | None = None, progress: Callable[[int], No
     is a row with an ``error``. ``progress`` is called with the cycles simulated so far."""
     least = bound(task.config, task.layer, task.memory)
     try:
-        problem = make_problem(task.config, task.layer, task.seed)
+        problem = Problem.of(task)
     except InputError as error:
         return Row.of(task, least, error=str(error))
     timing = task.memory.timing(task.config)
-    expected = _sum([estimate(timing, run.code) for layer in problem.program.layers for run in layer.runs])
+    program = problem.program
+    runs = [run for layer in program.layers for run in layer.runs]
+    expected = _sum([estimate(timing, run.code, program.code_address) for run in runs])
     measured = {"model_cycles": expected.cycles}
     useful, report = task.layer.macs / task.config.macs_per_cycle, None
     if task.device == "model":
@@ -60,7 +62,8 @@ def _run(task: Task, problem: Problem, cache: Cache | None, progress) -> dict:
         result = execute(device, program, problem.inputs)
     finally:
         device.close()
-    wrong = np.count_nonzero(result.tensors["y"] != problem.expected())
+    found, right = result.tensors["y"], problem.expected()
+    wrong = np.count_nonzero(found != right) if found.shape == right.shape else right.size
     outcome = {"mismatches": int(wrong), "report": _total([r for layer in result.layers for r in layer.reports])}
     if cache:
         cache.put(key, outcome)

@@ -1,39 +1,37 @@
 """The engines, queues and semaphores of the cycle model: when each instruction starts and ends, and what held it up."""
 
 from collections.abc import Iterable
-from math import ceil
+from math import ceil, inf
 
 from ..config import SEMAPHORES
 from ..isa import INSTRUCTION_BYTES, Engine, Instruction, Space
 from .columns import FILLED, columns
+from .fetch import Fetch
 from .model import BURST_BEATS, Estimate, Timing
 
 LOAD, TENSOR, VECTOR, STORE = Engine
 CAUSES = ("fill_drain", "load", "weights", "accumulator", "store", "issue")
 
-BEGIN = 6
-"""Cycles from the start to the request of the first instructions."""
-
-DISPATCH = 2
-"""Cycles of an instruction in the dispatcher."""
-
-TAKE = 2
+TAKE = 1
 """Cycles from the queue, or from a semaphore, to the engine."""
 
-REQUEST = 7
-"""Cycles from a load or store that is taken to its first request on the bus."""
+REQUEST = 5
+"""Cycles from a load that is taken to its first request on the bus."""
 
-LOADED = 7
+LOADED = 4
 """Cycles from the last beat of a load to its signal."""
 
-VISIBLE = 8
+VISIBLE = 9
 """Cycles from the last row into the array to its signal, blocks of cells and columns not among them."""
 
 REQUANTIZED = 18
 """Cycles from the last row that the vector engine reads to its signal."""
 
-WRITTEN = 9
-"""Cycles from a granule read to its beat, and from a response to the signal."""
+GATHERED = 9
+"""Cycles from a store that is taken to its first beat."""
+
+WRITTEN = 2
+"""Cycles from a write response to its signal."""
 
 
 class Machine:
@@ -52,23 +50,24 @@ class Machine:
         self.bus = 0.0  # when the last beat of read data has come
         self.swapped = 0  # when the tensor engine began its last tile
         self.bursts: list[float] = [-1e9] * config.outstanding  # when the data of the last bursts ended
-        self.responses: list[float] = [-1e9] * config.outstanding
+        self.requests: list[tuple[float, float, float]] = []  # of loads: first request, start and end of data
         self.write_bus = 0.0
 
-    def run(self, program: Iterable[Instruction] | bytes) -> Estimate:
-        config, depth = self.config, self.depth
-        fetch = INSTRUCTION_BYTES // config.bus_bytes
-        interval = fetch + DISPATCH
+    def run(self, program: Iterable[Instruction] | bytes, address: int = 0) -> Estimate:
+        depth, program = self.depth, columns(program)
+        fetch = Fetch(self.timing, len(program), address, self.requests)
         bits = [[s for s in range(SEMAPHORES) if mask >> s & 1] for mask in range(1 << 12)]
         # What each semaphore has been given: (time, cause that a waiting tensor engine has).
         signalled: list[list[tuple]] = [[] for _ in range(SEMAPHORES)]
         taken = [0] * SEMAPHORES
         taken_at: list[list[float]] = [[] for _ in Engine]
-        dispatch, end = BEGIN + self.latency + fetch, 0.0
-        for engine, wait, signal, *rest in columns(program):
+        dispatch, end, self.bus = 0.0, 0.0, fetch.bus
+        for engine, wait, signal, *rest in program:
             queue = taken_at[engine]
-            dispatch = max(dispatch + interval, queue[-depth] + 1 if len(queue) >= depth else 0)
-            self.bus += fetch * self.beat
+            room = queue[-depth] + 1 if len(queue) >= depth else 0.0
+            dispatch = max(fetch.next(dispatch), room)
+            if stolen := fetch.follow(dispatch, dispatch + TAKE + REQUEST if engine == LOAD else inf):
+                self.bus = max(self.bus + stolen, fetch.bus)
             ready, why = dispatch, "issue"
             for s in bits[wait]:
                 if taken[s] == len(signalled[s]):
@@ -91,10 +90,14 @@ class Machine:
                 )
             else:
                 done, cause = self._store(start, *rest), "store"
+            if engine == LOAD and (stolen := fetch.follow(dispatch)):
+                self.bus = max(self.bus + stolen, fetch.bus)
+            if hasattr(self, 'log'):
+                self.log.append((start, done))
             for s in bits[signal]:
                 signalled[s].append((done, cause))
             end = max(end, done)
-        cycles = ceil(end) + 2
+        cycles = ceil(end) + 1
         self.idle["fill_drain"] += cycles - self.free_rows if self.rows else cycles
         idle = {cause: round(value) for cause, value in self.idle.items()}
         idle["fill_drain"] += cycles - self.rows - sum(idle.values())
@@ -117,7 +120,7 @@ class Machine:
         self.swapped = first + (tiles - 1) * each
         self.free_rows = self.swapped + rows
         # The feeder is free when it has read the last tile, which it begins behind the swap to the one before.
-        self.free[TENSOR] = first + 1 if tiles == 1 else self.swapped - each + depth + 1
+        self.free[TENSOR] = first if tiles == 1 else max(first, self.swapped - each + depth)
         return self.free_rows + self.array
 
     def _vector(self, start: float, iterations: int, results: int, *_) -> float:
@@ -137,7 +140,7 @@ class Machine:
         if space & FILLED:
             granules = runs * -(-length // self.config.bus_bytes)
             self.busy[LOAD] += granules
-            self.free[LOAD] = start + granules + 3
+            self.free[LOAD] = start + granules + 2
             return start + granules + REQUEST + LOADED
         bursts, beats = self._bursts(runs, length, address)
         window = self.bursts
@@ -159,15 +162,16 @@ class Machine:
             window[:] = [data - (len(window) - 1 - i) * period for i in range(len(window))]
             request = max(request + bursts, window[0] - period)
         self.busy[LOAD] += data - max(self.bus, start)
+        self.requests.append((start + REQUEST, data - beats * self.beat, data))
         self.bus = data
-        self.free[LOAD] = max(start + runs + 3, request - 3)
+        self.free[LOAD] = max(start + runs + 2, request - 3)
         return data + LOADED
 
     def _store(self, start: float, runs: int, length: int, address: int, space: int) -> float:
         bursts, beats = self._bursts(runs, length, address)
         each = beats / bursts * self.beat
-        data = max(self.write_bus, start + REQUEST + WRITTEN) + beats * self.beat
+        data = max(self.write_bus, start + GATHERED) + beats * self.beat
         self.busy[STORE] += beats * self.beat
         self.write_bus = data
-        self.free[STORE] = max(start + runs + 3, data - each - WRITTEN)
-        return data + self.latency + WRITTEN - 5
+        self.free[STORE] = max(start + runs + 2, data - each - GATHERED)
+        return data + self.latency + WRITTEN

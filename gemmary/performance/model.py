@@ -72,8 +72,11 @@ class Estimate:
     idle: dict[str, int]
 
 
-def estimate(timing: Timing, program: "Iterable[Instruction] | bytes") -> Estimate:
-    """Runs the program, encoded or not, through queues, semaphores and engines. RuntimeError where it would hang."""
+def estimate(timing: Timing, program: "Iterable[Instruction] | bytes", address: int = 0) -> Estimate:
+    """Runs the program, encoded or not, through queues, semaphores and engines. RuntimeError where it would hang.
+
+    ``address`` is where it lies in external memory: the first burst of instructions ends at a multiple of 512.
+    """
     from .machine import Machine  # it needs Timing
 
-    return Machine(timing).run(program)
+    return Machine(timing).run(program, address)
