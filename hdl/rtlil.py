@@ -11,6 +11,8 @@ _ZEROS = re.compile(
     r"^\s*cell \$meminit_v2 [^\n]*\n(?:(?!\s*end$)[^\n]*\n)*?\s*connect \\DATA \d+'0+\n.*?^\s*end\n",
     re.MULTILINE | re.DOTALL,
 )
+_NO_CHECK = "attribute \\no_rw_check"
+_COLLISION = re.compile(r"(parameter \\COLLISION_X_MASK (\d+)')0+$", re.MULTILINE)
 _INITIAL = re.compile(r"^\s*attribute \\init .*\n", re.MULTILINE)
 
 
@@ -23,6 +25,20 @@ def drop_zero_contents(rtlil: str) -> str:
 def drop_initial_values(rtlil: str) -> str:
     """Without the initial values of registers."""
     return _INITIAL.sub("", rtlil)
+
+
+def forget_collisions(rtlil: str) -> str:
+    """Where a memory has the attribute ``no_rw_check``, a read in the cycle of a write to the same word gives anything.
+
+    Yosys heeds the attribute only while it makes read ports of registers, and Amaranth's have theirs already. Without this
+    every block RAM that cannot give the old word gets a copy of what is written, a comparator and a multiplexer.
+    """
+
+    def relax(module: re.Match) -> str:
+        text = module[0]
+        return _COLLISION.sub(lambda port: port[1] + "1" * int(port[2]), text) if _NO_CHECK in text else text
+
+    return _MODULE.sub(relax, rtlil)
 
 
 def share_modules(rtlil: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 import gemmary
 from gemmary.config import Config
 from gemmary.errors import GemmaryError
-from hdl.rtlil import drop_zero_contents, share_modules
+from hdl.rtlil import drop_zero_contents, forget_collisions, share_modules
 
 from ..board import Board
 from .progress import Steps
@@ -140,7 +140,7 @@ def elaborate(board: Board, config: Config) -> tuple[str, str]:
         files = board.platform().prepare(board.design(board, config), "top", emit_src=False).files
     finally:
         gc.enable()
-    design = share_modules(drop_zero_contents(_text(files["top.il"])))
+    design = share_modules(forget_collisions(drop_zero_contents(_text(files["top.il"]))))
     return design, _text(files[f"top.{board.chip.constraints}"])
 
 

@@ -5,6 +5,10 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+NO_CHECK = {"no_rw_check": 1}
+"""Attribute of a memory where nobody relies on what a read gives in the cycle of a write to the same word. Without it Yosys
+builds a register, a comparator and a multiplexer around every block RAM to give the old word."""
+
 
 class RamSignature(wiring.Signature):
     """One read port and one write port with ``parts`` write enables; ``read_data`` 2 cycles after ``read_enable``.
@@ -36,7 +40,7 @@ class Ram(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.memory = memory = Memory(shape=self.width, depth=self.depth, init=[])
+        m.submodules.memory = memory = Memory(shape=self.width, depth=self.depth, init=[], attrs=NO_CHECK)
         read = memory.read_port(domain="sync")
         write = memory.write_port(granularity=self.width // self.parts if self.parts > 1 else None)
         output = Signal(self.width, reset_less=True)

@@ -4,10 +4,8 @@ from amaranth import Array, Module, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..memory.ram import NO_CHECK
 from .instructions import WORD_BITS
-
-NO_CHECK = {"no_rw_check": 1}
-"""Nobody relies on what a read gives in the cycle of a write to the same word."""
 
 
 class Words(wiring.Component):

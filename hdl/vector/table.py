@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from gemmary.config import TABLE_ENTRIES, TABLES, Config
 
 from ..interfaces import WritePort
+from ..memory.ram import NO_CHECK
 from .layouts import delayed, settings_layout
 
 SETTINGS = {"table": 0, "table_index": 0}
@@ -45,7 +46,7 @@ class Table(wiring.Component):
         m = Module()
         word = min(WORD_BYTES, self.config.bus_bytes)
         m.submodules.storage = storage = memory.Memory(
-            shape=data.ArrayLayout(signed(8), word), depth=TABLES * TABLE_ENTRIES // word, init=[]
+            shape=data.ArrayLayout(signed(8), word), depth=TABLES * TABLE_ENTRIES // word, init=[], attrs=NO_CHECK
         )
         self.writes(m, storage.write_port(), self.config.bus_bytes // word)
 
