@@ -1,5 +1,6 @@
 """What the flow wants to know of a family of chips."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,8 @@ class Chip:
 
     ``synthesis``: the Yosys command. ``router``, ``packer``: programs; ``route_options`` choose the device. ``constraints``:
     suffix of the file with the pins, which is also the name of the option that takes it. ``routed``: option and suffix of the
-    file from router to packer. ``resources``: keys of the report, and what the router calls them.
+    file from router to packer. ``resources``: keys of the report, and what the router calls them. ``finish`` changes Yosys'
+    netlist for the better, in JSON.
     """
 
     device: str
@@ -23,6 +25,7 @@ class Chip:
     pack_options: tuple[str, ...]
     bitstream: str
     resources: dict[str, tuple[str, ...]]
+    finish: Callable[[dict], None] | None = None
 
     def route(self, netlist: Path, constraints: Path, routed: Path, report: Path, seed: int) -> list[str]:
         """Arguments of the router."""

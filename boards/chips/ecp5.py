@@ -10,6 +10,7 @@ from gemmary.errors import InputError
 from hdl.array.multiplier import DotSignature
 
 from .chip import Chip
+from .ecp5_registers import absorb_output_registers
 
 # MHz, data sheet FPGA-DS-02012.
 VCO = (400, 800)
@@ -38,6 +39,7 @@ def ecp5(size: str, speed: str, package: str) -> Chip:
             "dsp": ("MULT18X18D",),
             "bram": ("DP16KD",),
         },
+        finish=absorb_output_registers,
     )
 
 

@@ -99,6 +99,10 @@ class Build:
         script = ["read_rtlil design.il", f"{self.board.chip.synthesis} -top top", "stat", "write_json netlist.json"]
         (self.folder / "synthesise.ys").write_text("\n".join(script) + "\n")
         self.steps.run("synthesise", [*self.tools.yosys.command, "synthesise.ys"])
+        if finish := self.board.chip.finish:
+            netlist = json.loads((self.folder / "netlist.json").read_text())
+            finish(netlist)
+            (self.folder / "netlist.json").write_text(json.dumps(netlist))
 
     def _route(self) -> None:
         chip, pins = self.board.chip, f"pins.{self.board.chip.constraints}"

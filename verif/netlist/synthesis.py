@@ -1,12 +1,14 @@
 """Yosys runs for netlists, in a process of their own, kept by the hash of what went in."""
 
 import hashlib
+import inspect
 import json
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
@@ -17,12 +19,13 @@ from boards.chips.ice40 import ice40up5k
 from verif.runner import BUILD
 
 # What the boards' bitstreams are made with.
-FAMILIES = {"ice40": ice40up5k("sg48").synthesis, "ecp5": ecp5("85F", "6", "CABGA381").synthesis}
+FAMILIES = {"ice40": ice40up5k("sg48"), "ecp5": ecp5("85F", "6", "CABGA381")}
 LIBRARIES = {
     "ice40": "read_verilog -lib +/ice40/cells_sim.v",
     "ecp5": "read_verilog -lib +/lattice/cells_sim_ecp5.v +/lattice/cells_bb_ecp5.v",
 }
 READ = "read_verilog -sv design.v"
+Finish = Callable[[dict], None]
 _RUN = "from pyosys import libyosys as ys; ys.run_pass('tee -q script run.ys', ys.Design())"
 
 
@@ -50,7 +53,8 @@ class Netlist:
 
 def synthesize(verilog: str, family: str, top: str = "gemmary", options: str = "") -> Netlist:
     """``verilog`` mapped to the cells of ``family`` ("ice40" or "ecp5")."""
-    return _run(verilog, top, f"{FAMILIES[family]} {options} -top {top}")
+    chip = FAMILIES[family]
+    return _run(verilog, top, f"{chip.synthesis} {options} -top {top}", finish=chip.finish)
 
 
 def flatten(design: str, top: str = "gemmary", rtlil_of: str = "") -> Netlist:
@@ -63,30 +67,38 @@ def flatten(design: str, top: str = "gemmary", rtlil_of: str = "") -> Netlist:
     return _run(design, top, commands, f"read_rtlil design.v; {LIBRARIES[rtlil_of]}" if rtlil_of else READ)
 
 
-def _run(verilog: str, top: str, commands: str, read: str = READ) -> Netlist:
+def _run(verilog: str, top: str, commands: str, read: str = READ, finish: Finish | None = None) -> Netlist:
     # Vectors and long names double the work of the simulator's compiler; the clock-domain check needs the names.
     smaller = "splitnets; rename -hide */w:* */c:*; opt_clean -purge"
-    steps = [
-        read,
-        commands,
-        "write_json -selected netlist.json",
-        smaller,
-        "write_verilog -noattr netlist.v",
-    ]
-    script = "".join(f"{step}\n" for step in steps)
-    key = hashlib.sha256("\0".join([verilog, script, metadata.version("pyosys")]).encode()).hexdigest()[:16]
+    scripts = [[read, commands, "write_json -selected netlist.json"], [smaller, "write_verilog -noattr netlist.v"]]
+    if finish:
+        scripts[1].insert(0, "read_json netlist.json")
+    else:
+        scripts = [scripts[0] + scripts[1]]
+    changes = inspect.getsource(sys.modules[finish.__module__]) if finish else ""
+    parts = [verilog, *(step for script in scripts for step in script), changes, metadata.version("pyosys")]
+    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
     folder = BUILD / "netlists" / f"{top}-{key}"
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix="building-"))
         try:
             (scratch / "design.v").write_text(verilog)
-            (scratch / "run.ys").write_text(script)
-            run = subprocess.run([sys.executable, "-c", _RUN], cwd=scratch, capture_output=True, text=True)
-            if run.returncode:
-                raise RuntimeError(f"Yosys failed: {(run.stderr or run.stdout).strip()[-2000:]}")
+            for index, script in enumerate(scripts):
+                if index:
+                    netlist = json.loads((scratch / "netlist.json").read_text())
+                    finish(netlist)
+                    (scratch / "netlist.json").write_text(json.dumps(netlist))
+                _yosys(scratch, script)
             with suppress(OSError):  # another process was faster
                 scratch.rename(folder)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     return Netlist(top, folder)
+
+
+def _yosys(folder: Path, script: list[str]) -> None:
+    (folder / "run.ys").write_text("".join(f"{step}\n" for step in script))
+    run = subprocess.run([sys.executable, "-c", _RUN], cwd=folder, capture_output=True, text=True)
+    if run.returncode:
+        raise RuntimeError(f"Yosys failed: {(run.stderr or run.stdout).strip()[-2000:]}")

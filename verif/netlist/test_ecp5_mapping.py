@@ -16,7 +16,7 @@ STEPS = 600
 @dataclass(frozen=True)
 class Plain:
     """A module ``plain`` with ``clk``, ``in`` and ``out``, and how many of ``cell`` it becomes. ``avoid`` says for which inputs its
-    outputs are undefined: they are not given."""
+    outputs are undefined: they are not given. ``registers``: flip-flops that are left, if it matters."""
 
     cell: str
     count: int
@@ -24,6 +24,7 @@ class Plain:
     outputs: int
     body: str
     avoid: Callable[[int], bool] = lambda i: False
+    registers: int | None = None
 
 
 def ram(depth: int, width: int, body: str) -> str:
@@ -48,6 +49,21 @@ def simple(depth: int, width: int, cell: str = "DP16KD", count: int = 1) -> Plai
     return Plain(cell, count, 2 * a + 2 + width, width, ram(depth, width, body), avoid)
 
 
+def registered(depth: int, width: int, enable: str, registers: int) -> Plain:
+    """``simple`` with a register behind, which takes a word with ``enable``; ``fetched``: a word was read in the cycle before."""
+    plain = simple(depth, width)
+    body = (
+        plain.body.replace("assign out = q;", "")
+        + f"""
+    reg fetched = 0; always @(posedge clk) fetched <= read;
+    wire other = in[{plain.inputs}];
+    reg [{width - 1}:0] register = 0; assign out = register;
+    always @(posedge clk) if ({enable}) register <= q;
+    """
+    )
+    return Plain("DP16KD", 1, plain.inputs + 1, width, body, plain.avoid, registers)
+
+
 DESIGNS = {
     "signed": Plain("MULT18X18D", 1, 36, 36, "assign out = $signed(in[17:0]) * $signed(in[35:18]);"),
     "unsigned": Plain("MULT18X18D", 1, 36, 36, "assign out = in[17:0] * in[35:18];"),
@@ -59,6 +75,11 @@ DESIGNS = {
     "4 bits": simple(4096, 4),
     "2 bits": simple(8192, 2),
     "1 bit": simple(16384, 1),
+    "register": registered(512, 36, "fetched", 1),
+    "register of 18 bits": registered(1024, 18, "fetched", 1),
+    "register with its own enable": registered(1024, 18, "other", 0),
+    "register without enable": registered(512, 36, "1", 0),
+    "register elsewhere too": registered(1024, 18, "fetched || (q[0] && other)", 18 + 1),
     "two RAMs": simple(512, 72, count=2),
     "bytes": Plain(
         "DP16KD", 1, 32, 18,
@@ -104,7 +125,7 @@ DESIGNS = {
 }  # fmt: skip
 
 
-QUICK = ("signed", "36 bits")
+QUICK = ("signed", "36 bits", "register")
 
 
 @pytest.mark.parametrize(
@@ -116,6 +137,7 @@ def test_mapped_is_plain(name, tmp_path):
     plain = f"module plain{ports};\n{design.body}\nendmodule\n"
     netlist = synthesize(plain, "ecp5", "plain")
     assert netlist.cells[design.cell] == design.count, netlist.cells
+    assert design.registers in (None, netlist.cells["TRELLIS_FF"]), netlist.cells
     mapped = netlist.verilog.replace("module plain(", "module mapped(")
     outputs = 2 * design.outputs
     instances = "".join(
