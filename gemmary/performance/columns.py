@@ -1,76 +1,94 @@
-"""What the cycle model reads of a program: one number a field and instruction, without decoding whole instructions."""
+"""What the cycle model reads of a program: a few numbers an instruction, without decoding whole ones."""
 
-from collections.abc import Iterable
-from math import prod
+import struct
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
-import numpy as np
+from ..config import Config
+from ..isa import FORMATS, INSTRUCTION_BYTES, DType, Engine, Instruction, Opcode, Space
 
-from ..isa import FORMATS, INSTRUCTION_BYTES, Engine, Instruction, Opcode
+HALVES = struct.Struct(f"<{INSTRUCTION_BYTES // 2}H")
+LOADS = "load", "weights"
+BURST_BEATS = 32
 
-TILE_LOOPS, ROW_LOOPS = ("n", "k", "ky", "kx"), ("y", "x")
+
+def _half(opcode: Opcode, name: str) -> int:
+    """Which of the 16-bit halves of an instruction holds the field, or its lowest bits."""
+    offset = FORMATS[opcode][name].offset
+    assert offset % 16 == 0, name
+    return offset // 16
 
 
-def columns(program: Iterable[Instruction] | bytes) -> list[tuple]:
-    """For each instruction (engine, wait mask, signal mask, a, b, c, d):
+def _counts(opcode: Opcode) -> tuple[int, ...]:
+    return tuple(_half(opcode, f"count_{loop}") for loop in FORMATS[opcode].loops)
 
-    load, store: runs, bytes of a run, external address modulo 4096, space (negative with ``fill_only``, see ``load_space``).
-    tensor: weight tiles, rows of each, 0, 0. vector: iterations, those with a result, whether the source is the accumulator,
-    whether there is a residual.
+
+WAIT, SIGNAL = _half(Opcode.LOAD, "wait"), _half(Opcode.LOAD, "signal")
+LENGTH, Z, Y, X = _half(Opcode.LOAD, "length"), *_counts(Opcode.LOAD)
+EXTERNAL = _half(Opcode.LOAD, "external_address")
+STEPS = tuple(_half(Opcode.LOAD, f"external_step_{loop}") for loop in "zyx")
+STORED = tuple(_half(Opcode.STORE, name) for name in ("length", "count_z", "count_y", "count_x", "external_address"))
+STORE_STEPS = tuple(_half(Opcode.STORE, f"external_step_{loop}") for loop in "zyx")
+N, K, KY, KX, ROWS, COLUMNS = _counts(Opcode.MATMUL)
+VECTOR_LOOPS = _counts(Opcode.VECTOR)
+FLAGS = FORMATS[Opcode.LOAD]["dtype"].offset // 16  # dtypes, space, flags: the first half behind the header
+_SPACE, _TRANSPOSE, _FILLS = (FORMATS[Opcode.LOAD][name].offset % 16 for name in ("space", "transpose", "fill_only"))
+_SOURCE, _RESULT = (FORMATS[Opcode.VECTOR][name].offset % 16 for name in ("source_dtype", "result_dtype"))
+
+
+def columns(config: Config, program: Iterable[Instruction] | bytes) -> Iterator[tuple]:
+    """(engine, wait mask, signal mask, …) of each instruction; then
+
+    load, store: runs, bursts, beats, space; of a load also granules of fill (else 0) and columns to transpose (else 0).
+    tensor: weight tiles, rows of each. vector: source rows, whether the result is int8.
     """
     if not isinstance(program, bytes):
         program = b"".join(instruction.encode() for instruction in program)
-    words = np.frombuffer(program, np.uint8).reshape(-1, INSTRUCTION_BYTES)
-    opcodes = words[:, 0]
-    result = np.zeros((len(words), 7), np.int64)
-    result[:, 1], result[:, 2] = _field(words, Opcode.LOAD, "wait"), _field(words, Opcode.LOAD, "signal")
-    for opcode, describe in _DESCRIBE.items():
-        chosen = opcodes == opcode
-        if chosen.any():
-            result[chosen, 0] = Engine[_ENGINE[opcode]]
-            for i, values in enumerate(describe(words[chosen])):
-                result[chosen, 3 + i] = values
-    return [tuple(row) for row in result.tolist()]
+    size = config.bus_bytes
+    for half in HALVES.iter_unpack(program):
+        opcode = half[0] & 0xFF
+        if opcode == Opcode.MATMUL:
+            yield (
+                Engine.TENSOR,
+                half[WAIT],
+                half[SIGNAL],
+                half[N] * half[K] * half[KY] * half[KX],
+                half[ROWS] * half[COLUMNS],
+            )
+        elif opcode == Opcode.VECTOR:
+            n, y, x, ky, kx = (half[i] for i in VECTOR_LOOPS)
+            narrow = half[FLAGS] >> _RESULT & 15 == DType.INT8
+            yield Engine.VECTOR, half[WAIT], half[SIGNAL], n * y * x * ky * kx, narrow
+        elif opcode == Opcode.LOAD:
+            flags, length = half[FLAGS], half[LENGTH]
+            runs = half[Z] * half[Y] * half[X]
+            fills = runs * -(-length // size) if flags >> _FILLS & 1 else 0
+            bursts, beats = _transfer(
+                size, half[EXTERNAL], length, half[Z], half[Y], half[X], *(half[i] for i in STEPS)
+            )
+            blocks = half[Z] * half[Y] * (length + 5) if flags >> _TRANSPOSE & 1 and not fills else 0
+            yield Engine.LOAD, half[WAIT], half[SIGNAL], runs, bursts, beats, Space(flags >> _SPACE & 15), fills, blocks
+        else:
+            length, z, y, x, address = (half[i] for i in STORED)
+            bursts, beats = _transfer(size, address, length, z, y, x, *(half[i] for i in STORE_STEPS))
+            yield Engine.STORE, half[WAIT], half[SIGNAL], z * y * x, bursts, beats
 
 
-_ENGINE = {Opcode.LOAD: "LOAD", Opcode.MATMUL: "TENSOR", Opcode.VECTOR: "VECTOR", Opcode.STORE: "STORE"}
-
-TRANSPOSED, FILLED = 8, 16
-"""Flags beside the space of a load."""
-
-
-def _field(words: np.ndarray, opcode: Opcode, name: str) -> np.ndarray:
-    """The field, its lowest 32 bits at most."""
-    field = FORMATS[opcode][name]
-    first, last = field.offset // 8, min((field.offset + field.width - 1) // 8, field.offset // 8 + 3)
-    value = sum(words[:, i].astype(np.int64) << 8 * (i - first) for i in range(first, last + 1))
-    return value >> field.offset % 8 & (1 << min(field.width, 32)) - 1
-
-
-def _product(words: np.ndarray, opcode: Opcode, loops: Iterable[str]) -> np.ndarray:
-    return prod(_field(words, opcode, f"count_{loop}") for loop in loops)
-
-
-def _load(words):
-    op = Opcode.LOAD
-    flags = TRANSPOSED * _field(words, op, "transpose"), FILLED * _field(words, op, "fill_only")
-    return *_move(words, op)[:3], _field(words, op, "space") + sum(flags)
-
-
-def _move(words, op=Opcode.STORE):
-    runs = _product(words, op, FORMATS[op].loops)
-    address = _field(words, op, "external_address") % 4096
-    return runs, _field(words, op, "length"), address, _field(words, op, "space")
-
-
-def _matmul(words):
-    return _product(words, Opcode.MATMUL, TILE_LOOPS), _product(words, Opcode.MATMUL, ROW_LOOPS)
-
-
-def _vector(words):
-    op = Opcode.VECTOR
-    results = _product(words, op, ("n", "y", "x"))
-    wide = _field(words, op, "source_dtype") == 2
-    return results * _product(words, op, ("ky", "kx")), results, wide, _field(words, op, "residual")
-
-
-_DESCRIBE = {Opcode.LOAD: _load, Opcode.MATMUL: _matmul, Opcode.VECTOR: _vector, Opcode.STORE: _move}
+@lru_cache(maxsize=4096)
+def _transfer(
+    size: int, address: int, length: int, z: int, y: int, x: int, sz: int, sy: int, sx: int
+) -> tuple[int, int]:
+    """(bursts, beats) of runs of ``length`` bytes; addresses and steps are modulo 2^16, as only the alignment matters."""
+    block = min(BURST_BEATS * size, 4096)
+    runs = z * y * x
+    if runs == 1 or not ((sx * (x > 1) | (sy + (x - 1) * sx) * (y > 1) | sz * (z > 1)) % block):
+        beats = (address % size + length + size - 1) // size
+        return runs * -(-(address % block // size + beats) * size // block), runs * beats
+    bursts = beats = 0
+    for i in range(runs):
+        end = address + length + size - 1
+        beats += end // size - address // size
+        bursts += (end // size * size - 1) // block - address // block + 1
+        step = sx if (i + 1) % x else sy if (i + 1) % (x * y) else sz
+        address += step
+    return bursts, beats

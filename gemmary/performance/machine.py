@@ -4,19 +4,16 @@ from collections.abc import Iterable
 from math import ceil, inf
 
 from ..config import SEMAPHORES
-from ..isa import INSTRUCTION_BYTES, Engine, Instruction, Space
-from .columns import FILLED, columns
-from .fetch import Fetch
-from .model import BURST_BEATS, Estimate, Timing
+from ..isa import Engine, Instruction, Space
+from .bus import Load, ReadBus
+from .columns import columns
+from .model import Estimate, Timing
 
-LOAD, TENSOR, VECTOR, STORE = Engine
+LOAD, TENSOR, VECTOR, STORE = map(int, Engine)
 CAUSES = ("fill_drain", "load", "weights", "accumulator", "store", "issue")
 
 TAKE = 1
 """Cycles from the queue, or from a semaphore, to the engine."""
-
-REQUEST = 5
-"""Cycles from a load that is taken to its first request on the bus."""
 
 LOADED = 4
 """Cycles from the last beat of a load to its signal."""
@@ -33,145 +30,190 @@ GATHERED = 9
 WRITTEN = 2
 """Cycles from a write response to its signal."""
 
+CONFLICT = 1 / 9
+"""Share of the cycles in which an access to the activation scratchpad meets another one of higher rank in its bank, where both
+walk through memory at full speed: the rest of the time they are out of step."""
+
 
 class Machine:
-    """One run of a program. Times are cycles since the first fetch."""
+    """One run of a program. Times are cycles since the first fetch; instructions start in the order of time.
 
-    def __init__(self, timing: Timing):
-        config = timing.config
-        self.timing, self.config = timing, config
+    An engine takes its instructions in order; each starts when it has been dispatched, its semaphores have been raised and the
+    engine is free. ``log`` has (index, start, end) of every instruction.
+    """
+
+    def __init__(self, timing: Timing, program: Iterable[Instruction] | bytes, address: int = 0):
+        config = self.config = timing.config
+        self.timing, self.program = timing, list(columns(config, program))
         self.latency, self.beat = timing.latency, timing.beat_cycles
-        self.depth = config.queue_depth
         self.array = config.rows // config.dot + config.columns + VISIBLE
-        self.idle = dict.fromkeys(CAUSES, 0)
+        self.bus = ReadBus(timing, len(self.program), address)
+        self.taken: list[list[float]] = [[] for _ in Engine]  # when each instruction was taken
+        self.queued: list[list[tuple]] = [[] for _ in Engine]  # (when dispatched, index)
+        self.free = [0.0] * len(Engine)
+        self.known = True  # whether free[LOAD] is
+        self.signals: list[list[tuple]] = [
+            [] for _ in range(SEMAPHORES)
+        ]  # (time, what a tensor engine then waited for)
+        self.used = [0] * SEMAPHORES
+        self.busy = [0.0] * len(Engine)
+        self.idle = dict.fromkeys(CAUSES, 0.0)
         self.rows = 0
-        self.busy = [0, 0, 0, 0]
-        self.free = [0, 0, 0, 0]
-        self.bus = 0.0  # when the last beat of read data has come
-        self.swapped = 0  # when the tensor engine began its last tile
-        self.bursts: list[float] = [-1e9] * config.outstanding  # when the data of the last bursts ended
-        self.requests: list[tuple[float, float, float]] = []  # of loads: first request, start and end of data
-        self.write_bus = 0.0
+        self.rested = self.swapped = 0.0  # when the array took its last row, and began its last tile
+        self.drained = [0.0, 0.0]  # ends of the last two vector instructions
+        self.requantizing = inf  # since when the vector engine has had work
+        self.write_free = 0.0
+        self.end = 0.0
+        self.log: list[tuple] = []
 
-    def run(self, program: Iterable[Instruction] | bytes, address: int = 0) -> Estimate:
-        depth, program = self.depth, columns(program)
-        fetch = Fetch(self.timing, len(program), address, self.requests)
-        bits = [[s for s in range(SEMAPHORES) if mask >> s & 1] for mask in range(1 << 12)]
-        # What each semaphore has been given: (time, cause that a waiting tensor engine has).
-        signalled: list[list[tuple]] = [[] for _ in range(SEMAPHORES)]
-        taken = [0] * SEMAPHORES
-        taken_at: list[list[float]] = [[] for _ in Engine]
-        dispatch, end, self.bus = 0.0, 0.0, fetch.bus
-        for engine, wait, signal, *rest in program:
-            queue = taken_at[engine]
-            room = queue[-depth] + 1 if len(queue) >= depth else 0.0
-            dispatch = max(fetch.next(dispatch), room)
-            if stolen := fetch.follow(dispatch, dispatch + TAKE + REQUEST if engine == LOAD else inf):
-                self.bus = max(self.bus + stolen, fetch.bus)
-            ready, why = dispatch, "issue"
-            for s in bits[wait]:
-                if taken[s] == len(signalled[s]):
-                    raise RuntimeError(f"semaphore {s} is never signalled for an instruction of the {engine} engine")
-                time, cause = signalled[s][taken[s]]
-                taken[s] += 1
-                if time > ready:
-                    ready, why = time, cause
-            start = max(ready + TAKE, self.free[engine])
-            bound = why if start > self.free[engine] else None
-            queue.append(start)
-            if engine == LOAD:
-                done, cause = self._load(start, *rest), "weights" if rest[3] & 7 == Space.WEIGHT else "load"
-            elif engine == TENSOR:
-                done, cause = self._matmul(start, why, *rest), "accumulator"
-            elif engine == VECTOR:
-                done, cause = (
-                    self._vector(start, *rest),
-                    bound if bound in ("store", "load", "issue") else "accumulator",
-                )
+    def run(self) -> Estimate:
+        """RuntimeError where the program would hang."""
+        dispatch, sent, total = 0.0, 0, len(self.program)
+        starts: list[tuple | None] = [None] * len(Engine)  # of the next instruction of each engine
+        while len(self.log) < total or self.bus.loads:
+            while sent < total and (time := self._dispatch(sent, dispatch)) is not None:
+                dispatch, sent = time, sent + 1
+            best, chosen = inf, -1
+            for engine in range(len(Engine)):
+                start = starts[engine] = starts[engine] or self._start(engine)
+                if start and start[0] < best:
+                    best, chosen = start[0], engine
+            if self.bus.next <= best:
+                if self.bus.next == inf:
+                    raise RuntimeError(f"the program hangs: {len(self.log)} of {total} instructions have started")
+                self._step(best)
             else:
-                done, cause = self._store(start, *rest), "store"
-            if engine == LOAD and (stolen := fetch.follow(dispatch)):
-                self.bus = max(self.bus + stolen, fetch.bus)
-            if hasattr(self, 'log'):
-                self.log.append((start, done))
-            for s in bits[signal]:
-                signalled[s].append((done, cause))
-            end = max(end, done)
-        cycles = ceil(end) + 1
-        self.idle["fill_drain"] += cycles - self.free_rows if self.rows else cycles
+                self._execute(chosen, *starts[chosen])
+                starts[chosen] = None
+        cycles = ceil(self.end) + 1
+        self.idle["fill_drain"] += cycles - self.rested
         idle = {cause: round(value) for cause, value in self.idle.items()}
         idle["fill_drain"] += cycles - self.rows - sum(idle.values())
         return Estimate(cycles, dict(zip(Engine, map(round, self.busy))), self.rows, idle)
 
-    free_rows = 0.0
-    """When the array has taken the last row so far."""
+    def _dispatch(self, index: int, before: float) -> float | None:
+        """Puts instruction ``index`` into its queue, and says when that was. None: not yet known."""
+        engine = self.program[index][0]
+        queue, taken, depth = self.queued[engine], self.taken[engine], self.config.queue_depth
+        if len(queue) - len(taken) >= depth or (time := self.bus.fetched(before)) is None:
+            return None
+        if len(queue) >= depth:
+            time = max(time, taken[len(queue) - depth] + 1)
+        queue.append((time, index))
+        self.bus.dispatched(time)
+        return time
 
-    def _matmul(self, start: float, why: str, tiles: int, rows: int, *_) -> float:
+    def _start(self, engine: int) -> tuple | None:
+        """(when the next instruction starts, its index, what it waited for last, the semaphores it takes). None: not yet known."""
+        queue, head = self.queued[engine], len(self.taken[engine])
+        if head == len(queue) or engine == LOAD and not self.known:
+            return None
+        ready, index = queue[head]
+        why, waits = "issue", []
+        mask = self.program[index][1]
+        while mask:
+            low = mask & -mask
+            semaphore = low.bit_length() - 1
+            mask ^= low
+            if self.used[semaphore] == len(self.signals[semaphore]):
+                return None
+            time, cause = self.signals[semaphore][self.used[semaphore]]
+            waits.append(semaphore)
+            if time > ready:
+                ready, why = time, cause
+        free = self.free[engine]
+        return (ready + TAKE, index, why, waits) if ready + TAKE > free else (free, index, None, waits)
+
+    def _execute(self, engine: int, start: float, index: int, why: str | None, waits: list[int]) -> None:
+        instruction = self.program[index]
+        self.taken[engine].append(start)
+        for semaphore in waits:
+            self.used[semaphore] += 1
+        if engine == LOAD:
+            self.log.append((index, start, 0.0))
+            self._load(start, (len(self.log) - 1, *instruction), *instruction[3:])
+            return
+        if engine == TENSOR:
+            end, cause = self._matmul(start, why, *instruction[3:]), "accumulator"
+        elif engine == VECTOR:
+            end, cause = (
+                self._vector(start, *instruction[3:]),
+                why if why in ("store", "load", "issue") else "accumulator",
+            )
+        else:
+            end, cause = self._store(start, *instruction[3:]), "store"
+        self.log.append((index, start, end))
+        self._signal(instruction[2], end, cause)
+
+    def _signal(self, mask: int, time: float, cause: str) -> None:
+        self.end = max(self.end, time)
+        while mask:
+            low = mask & -mask
+            self.signals[low.bit_length() - 1].append((time, cause))
+            mask ^= low
+
+    def _step(self, until: float) -> None:
+        """Lets the read bus make requests. A load that is complete signals."""
+        bus = self.bus
+        bus.slow = 1.0 + CONFLICT * min(1.0, self.busy[VECTOR] / max(1.0, bus.free - self.requantizing))
+        load = bus.step(until)
+        if load:
+            place, _, _, signal, _, _, _, space, *_ = load.instruction
+            end = bus.free + LOADED
+            self.log[place] = (*self.log[place][:2], end)
+            self._signal(signal, end, "weights" if space == Space.WEIGHT else "load")
+        if not self.known and len(bus.loads) < 2:
+            self.known = True
+            self.free[LOAD] = max(self.free[LOAD], (load or bus.loads[0]).freed)
+
+    def _load(
+        self, start: float, named: tuple, runs: int, bursts: int, beats: int, space: int, fills: int, blocks: int
+    ):
+        latency = 0.0 if fills else self.latency
+        bursts, cycles = (fills, fills) if fills else (bursts, beats * self.beat + blocks)
+        self.busy[LOAD] += cycles
+        load = Load(named, start, runs, bursts, cycles / bursts, latency)
+        self.bus.loads.append(load)
+        self.free[LOAD] = load.freed
+        self.known = runs <= 2 and len(self.bus.loads) < 2
+
+    def _matmul(self, start: float, why: str | None, tiles: int, rows: int) -> float:
         depth = self.config.rows
         each = max(rows, depth)
-        first = max(self.free_rows, start + depth, self.swapped + depth)
-        gap = first - self.free_rows
-        # A tile of few rows waits for the weights of the next one, also if that belongs to the next instruction.
-        weights = min(gap, max(0, self.swapped + depth - self.free_rows)) if self.rows else 0
-        self.idle["weights"] += weights + (tiles - 1) * (each - rows)
-        self.idle[why if self.rows else "fill_drain"] += gap - weights
+        first = max(self.rested, start + depth, self.swapped + depth)
+        gap = first - self.rested
+        if self.rows:
+            # A tile of few rows waits for the weights of the next one, also if that belongs to the next instruction.
+            weights = min(gap, max(0.0, self.swapped + depth - self.rested))
+            self.idle["weights"] += weights
+            self.idle[why or "weights"] += gap - weights
+        else:
+            self.idle["fill_drain"] += gap
+        self.idle["weights"] += (tiles - 1) * (each - rows)
         self.rows += tiles * rows
         self.busy[TENSOR] += tiles * rows
-        self.swapped = first + (tiles - 1) * each
-        self.free_rows = self.swapped + rows
         # The feeder is free when it has read the last tile, which it begins behind the swap to the one before.
-        self.free[TENSOR] = first if tiles == 1 else max(first, self.swapped - each + depth)
-        return self.free_rows + self.array
+        self.free[TENSOR] = first if tiles == 1 else max(first, first + (tiles - 2) * each + depth)
+        self.swapped = first + (tiles - 1) * each
+        self.rested = self.swapped + rows
+        return self.rested + self.array
 
-    def _vector(self, start: float, iterations: int, results: int, *_) -> float:
-        work = iterations * self.config.lane_groups
+    def _vector(self, start: float, rows: int, narrow: bool) -> float:
+        work = rows * self.config.lane_groups
         self.busy[VECTOR] += work
-        self.free[VECTOR] = start + work + 1
-        return start + work + REQUANTIZED
+        self.requantizing = min(self.requantizing, start)
+        end = start + work + REQUANTIZED
+        # Two instructions are on their way at most.
+        self.free[VECTOR] = max(start + work + 1, self.drained[1])
+        self.drained = [self.drained[1], end]
+        return end
 
-    def _bursts(self, runs: int, length: int, address: int) -> tuple[int, int]:
-        """(bursts, beats) of a transfer."""
-        size = self.config.bus_bytes
-        beats = (address % size + length + size - 1) // size
-        block = min(BURST_BEATS, 4096 // size)
-        return runs * -(-(address // size % block + beats) // block), runs * beats
-
-    def _load(self, start: float, runs: int, length: int, address: int, space: int) -> float:
-        if space & FILLED:
-            granules = runs * -(-length // self.config.bus_bytes)
-            self.busy[LOAD] += granules
-            self.free[LOAD] = start + granules + 2
-            return start + granules + REQUEST + LOADED
-        bursts, beats = self._bursts(runs, length, address)
-        window = self.bursts
-        # Data come one burst behind the other; a burst is requested when there is room for it.
-        each = beats / bursts * self.beat
-        request = start + REQUEST
-        period = max(each, 1.0)
-        if bursts <= 64:
-            data = self.bus
-            for _ in range(bursts):
-                request = max(request + 1, window.pop(0) + 2)
-                data = max(data, request + self.latency) + each
-                window.append(data)
-        else:
-            request = max(request, window[0])
-            data = max(self.bus, request + self.latency)
-            period = max(each, (self.latency + each + 4) / len(window))
-            data += bursts * period
-            window[:] = [data - (len(window) - 1 - i) * period for i in range(len(window))]
-            request = max(request + bursts, window[0] - period)
-        self.busy[LOAD] += data - max(self.bus, start)
-        self.requests.append((start + REQUEST, data - beats * self.beat, data))
-        self.bus = data
-        self.free[LOAD] = max(start + runs + 2, request - 3)
-        return data + LOADED
-
-    def _store(self, start: float, runs: int, length: int, address: int, space: int) -> float:
-        bursts, beats = self._bursts(runs, length, address)
-        each = beats / bursts * self.beat
-        data = max(self.write_bus, start + GATHERED) + beats * self.beat
-        self.busy[STORE] += beats * self.beat
-        self.write_bus = data
-        self.free[STORE] = max(start + runs + 2, data - each - GATHERED)
-        return data + self.latency + WRITTEN
+    def _store(self, start: float, runs: int, bursts: int, beats: int) -> float:
+        cycles = beats * self.beat
+        begin = max(self.write_free, start + GATHERED)
+        # Rows go into the array before granules go out.
+        cycles += max(0.0, CONFLICT * min(cycles, self.rested - begin) - (self.beat - 1) * beats)
+        self.busy[STORE] += cycles
+        self.write_free = begin + cycles
+        self.free[STORE] = max(start + runs + 2, self.write_free - cycles / bursts - GATHERED)
+        return self.write_free + self.latency + WRITTEN

@@ -7,14 +7,13 @@ from math import prod
 
 from ..config import Config
 from ..isa import Engine, Instruction, Opcode
+from .columns import BURST_BEATS
 
 PIPELINE = {Engine.LOAD: 8, Engine.TENSOR: 12, Engine.VECTOR: 14, Engine.STORE: 10}
 """Cycles from an engine's last issue to its result, the depth of the array and the latency of memory not among them."""
 
 START = {Engine.LOAD: 3, Engine.TENSOR: 0, Engine.VECTOR: 1, Engine.STORE: 3}
 """Cycles that an engine loses between two instructions."""
-
-BURST_BEATS = 32
 
 
 @dataclass(frozen=True)
@@ -79,4 +78,4 @@ def estimate(timing: Timing, program: "Iterable[Instruction] | bytes", address: 
     """
     from .machine import Machine  # it needs Timing
 
-    return Machine(timing).run(program, address)
+    return Machine(timing, program, address).run()
