@@ -9,15 +9,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..config import Config
 from ..isa import DType, Opcode, Space, walk_fields
-from .builder import Builder, Region
+from ..performance.model import Timing
+from .builder import Region
 from .contraction import Contraction
-from .lowering import Lowering
+from .lowering import Lowering, lower_best
 from .product import Chunk, Job
 from .regions import load_inputs
-from .runs import Run, make_runs
-from .tiling import choose_tiling
+from .runs import Run
 
 
 def diagonal_weights(weights: np.ndarray, groups: int, size: int) -> np.ndarray:
@@ -120,8 +119,6 @@ class _Diagonal(Lowering):
         )  # fmt: skip
 
 
-def lower_diagonal(config: Config, operation: Contraction, timing) -> tuple[Run, ...]:
+def lower_diagonal(operation: Contraction, timing: Timing) -> tuple[Run, ...]:
     """The runs of a contraction whose weights are ``diagonal_weights``. InputError if the memories are too small."""
-    builder = Builder(config)
-    lowering = _Diagonal(builder, (operation,), choose_tiling(config, operation, 1, timing))
-    return make_runs(builder, lowering.jobs(), lowering.emit, timing)
+    return lower_best(_Diagonal, (operation,), timing)

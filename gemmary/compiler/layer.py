@@ -75,7 +75,7 @@ class _LayerCompiler:
         if cin == cout and rows % cin == 0:
             weights = diagonal_weights(weights, layer.groups, rows)
             operation = self._contraction(source, weights, target, window, slice(None), residual)
-            return lower_diagonal(self.config, replace(operation, diagonal=True), self.timing)
+            return lower_diagonal(replace(operation, diagonal=True), self.timing)
         whole = [n for n in range(1, layer.groups) if n * cin % rows == n * cout % rows == layer.groups % n == 0]
         size = min(whole, default=layer.groups)
         operations = []

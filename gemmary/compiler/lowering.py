@@ -13,7 +13,7 @@ from .regions import load_inputs
 from .runs import Run, make_runs
 from .slots import Slots
 from .strips import Strips
-from .tiling import OVERHEAD, RAMP, Tiling, choose_tiling
+from .tiling import OVERHEAD, RAMP, Tiling, choose_tilings
 
 
 class Lowering:
@@ -134,8 +134,32 @@ class Lowering:
             self.builder.emit(Opcode.MATMUL, fields, product.reads(self.config), product.writes())
 
 
+CANDIDATES = 8
+"""Tilings of least estimated cycles that are tried on the cycle model."""
+
+EFFORT = 3000
+"""Instructions after which no further tiling is tried."""
+
+
 def lower_contraction(config: Config, *operations: Contraction, timing: Timing | None = None) -> tuple[Run, ...]:
     """The runs of the layer, which is one contraction or several of one shape. InputError if the memories are too small."""
-    builder, timing = Builder(config), timing or Timing(config)
-    lowering = Lowering(builder, operations, choose_tiling(config, operations[0], len(operations), timing))
-    return make_runs(builder, lowering.jobs(), lowering.emit, timing)
+    return lower_best(Lowering, operations, timing or Timing(config))
+
+
+def lower_best(kind: type[Lowering], operations: Sequence[Contraction], timing: Timing) -> tuple[Run, ...]:
+    """The runs of the tiling that the cycle model likes best, of those with the best estimates."""
+    best, effort = None, 0
+    for tiling in choose_tilings(operations[0], len(operations), timing, CANDIDATES):
+        builder = Builder(timing.config)
+        lowering = kind(builder, operations, tiling)
+        runs = make_runs(builder, lowering.jobs(), lowering.emit, timing)
+        if best is None or total_cycles(runs) < total_cycles(best):
+            best = runs
+        effort += sum(len(run.code) for run in runs) // INSTRUCTION_BYTES
+        if effort > EFFORT:
+            break
+    return best
+
+
+def total_cycles(runs: Sequence[Run]) -> int:
+    return sum(run.expected_cycles for run in runs)

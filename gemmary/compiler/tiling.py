@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from heapq import nsmallest
 
 from ..config import Config
 from ..errors import InputError
-from ..isa import DType
+from ..isa import INSTRUCTION_BYTES, DType
 from ..performance.model import Timing
 from .contraction import Contraction
 from .operands import Operand
@@ -72,30 +73,26 @@ class Blocks:
 
 def estimated_cycles(timing: Timing, operation: Contraction) -> float | None:
     """Of the best tiling; None where the memories are too small for any."""
-    return _best(timing, operation, 1)[0]
+    return min((cost[0] for cost, _ in _costs(timing, operation, 1)), default=None)
 
 
-def _best(timing: Timing, operation: Contraction, heads: int) -> tuple[float | None, int | None, Tiling | None]:
-    """(estimated cycles, bytes loaded, tiling)."""
-    tilings = _tilings(timing.config, operation, heads)
-    return min(
-        ((*_cost(timing, operation, blocks, tiling, heads), tiling) for blocks, tiling in tilings),
-        key=lambda candidate: candidate[:2],
-        default=(None, None, None),
-    )
+def _costs(timing: Timing, operation: Contraction, heads: int) -> Iterator[tuple[tuple[float, int], Tiling]]:
+    """((estimated cycles, bytes loaded), tiling) of all that fit."""
+    for blocks, tiling in _tilings(timing.config, operation, heads):
+        yield _cost(timing, operation, blocks, tiling, heads), tiling
 
 
-def choose_tiling(config: Config, operation: Contraction, heads: int, timing: Timing) -> Tiling:
-    """The tiling of least estimated cycles for ``heads`` contractions like this one. InputError if the memories are too
-    small for any."""
-    *_, best = _best(timing, operation, heads)
-    if best is None:
-        (kh, kw), word = operation.window.kernel, config.rows
+def choose_tilings(operation: Contraction, heads: int, timing: Timing, count: int) -> list[Tiling]:
+    """The ``count`` tilings of least estimated cycles for ``heads`` contractions like this one, best first. InputError if the
+    memories are too small for any."""
+    best = nsmallest(count, _costs(timing, operation, heads), key=lambda candidate: candidate[0])
+    if not best:
+        (kh, kw), config = operation.window.kernel, timing.config
         raise InputError(
             f"config {config.name!r} is too small for {operation.result.name!r}: its memories do not hold one output's inputs "
-            f"({kh} x {kw} words of {word} bytes), weights and result"
+            f"({kh} x {kw} words of {config.rows} bytes), weights and result"
         )
-    return best
+    return [tiling for _, tiling in best]
 
 
 def _tilings(config: Config, operation: Contraction, heads: int) -> Iterator[tuple[Blocks, Tiling]]:
@@ -219,19 +216,27 @@ def _cost(timing: Timing, operation: Contraction, blocks: Blocks, tiling: Tiling
         load += weights.load_cycles(config, latency) * weight_times - weight_bytes / bus_rate
 
     matmuls = jobs * chunks * min(tiling.split.images, tiling.tiles)
+    instructions = loads + matmuls + 3 * jobs
+    load += instructions * INSTRUCTION_BYTES / bus_rate
     tensor = blocks.tile_cycles * weights.tiles[0] * weights.tiles[1] * window.taps + matmuls * OVERHEAD
     vector = window.positions * weights.tiles[1] * config.lane_groups + jobs * OVERHEAD
     store = operation.result.size / bus_rate + jobs * OVERHEAD
-    # With a single slot nothing runs ahead: the engine that uses it waits.
-    if tiling.activation_slots < 2 <= blocks.count * word_chunks:
-        tensor += activation_bytes / bus_rate
-    if tiling.weight_slots < 2 <= parts * chunks:
-        tensor += weight_bytes / bus_rate
+    # What is loaded into a slot waits until what was there has been used.
+    activation_chunks = blocks.count * (parts if operation.diagonal else word_chunks)
+    for chunk_bytes, times, count, slots in (
+        (activation_bytes, activation_times, activation_chunks, tiling.activation_slots),
+        (weight_bytes, weight_times, parts * chunks, tiling.weight_slots),
+    ):
+        if slots < count * times * heads:
+            turns = count * times * (latency + HANDOVER)
+            tensor = max(tensor, (chunk_bytes / bus_rate + turns + tensor) / slots)
     if tiling.result_slots < 2 <= jobs:
         store += vector
     first = max(1, tiling.words // RAMP)
     begin = first * (blocks.in_positions * config.rows + tiling.tiles * window.taps * weights.tile_bytes)
-    end = blocks.positions * (config.lane_groups + config.rows / config.bus_bytes) * -(-tiling.tiles // 8)
+    # A last chunk is summed when all is loaded.
+    behind = min(load, tensor) / (jobs * chunks)
+    end = behind / 2 + blocks.positions * (config.lane_groups + config.rows / config.bus_bytes) * -(-tiling.tiles // 8)
     # Two banks and the slots for results bound how many jobs are under way.
     summed = (tensor + vector + jobs * HANDOVER) / 2
     stored = (vector + store + jobs * latency) / tiling.result_slots
