@@ -102,17 +102,30 @@ class ReadBus:
             return None
         load, window, until = self.loads[0], self.window, min(until, ask)
         free, left, each, latency = self.free, load.bursts, load.each * self.slow, load.latency
-        request = self._request()
+        request, behind, steady = self._request(), load.behind, 0
         while True:
-            free = max(free, request + latency) + each
+            if request + latency > free:
+                free, steady = request + latency, 0
+            free += each
             window.popleft()
             window.append(free)
             left -= 1
-            if left == load.behind:
-                load.freed = max(load.freed, request)
-            following = max(request + 1, window[0] + AGAIN)
+            if left == behind and request > load.freed:
+                load.freed = request
+            following = window[0] + AGAIN
+            if following <= request:
+                following, steady = request + 1, 0
             if not left or following > until:
                 break
-            request = following
+            request, steady = following, steady + 1
+            if steady > len(window):
+                # All in the window are `each` apart, and so will the next ones be.
+                many = left - 1 - (behind if left > behind > 0 else 0)
+                if request + many * each > until:
+                    many = int((until - request) // each)
+                if many > 0:
+                    shift = many * each
+                    window = self.window = deque(end + shift for end in window)
+                    free, request, left, steady = free + shift, request + shift, left - many, 0
         self.free, load.request, load.bursts = free, request, left
         return None if left else self.loads.popleft()

@@ -5,10 +5,12 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from ..config import Config
-from ..isa import FORMATS, INSTRUCTION_BYTES, DType, Engine, Instruction, Opcode, Space
+from ..isa import FORMATS, INSTRUCTION_BYTES, DType, Engine, Instruction, Opcode
 
 HALVES = struct.Struct(f"<{INSTRUCTION_BYTES // 2}H")
-LOADS = "load", "weights"
+LOAD, TENSOR, VECTOR, STORE = map(int, Engine)
+MATMUL, REQUANTIZE, LOAD_CODE = int(Opcode.MATMUL), int(Opcode.VECTOR), int(Opcode.LOAD)
+INT8 = int(DType.INT8)
 BURST_BEATS = 32
 
 
@@ -47,19 +49,19 @@ def columns(config: Config, program: Iterable[Instruction] | bytes) -> Iterator[
     size = config.bus_bytes
     for half in HALVES.iter_unpack(program):
         opcode = half[0] & 0xFF
-        if opcode == Opcode.MATMUL:
+        if opcode == MATMUL:
             yield (
-                Engine.TENSOR,
+                TENSOR,
                 half[WAIT],
                 half[SIGNAL],
                 half[N] * half[K] * half[KY] * half[KX],
                 half[ROWS] * half[COLUMNS],
             )
-        elif opcode == Opcode.VECTOR:
+        elif opcode == REQUANTIZE:
             n, y, x, ky, kx = (half[i] for i in VECTOR_LOOPS)
-            narrow = half[FLAGS] >> _RESULT & 15 == DType.INT8
-            yield Engine.VECTOR, half[WAIT], half[SIGNAL], n * y * x * ky * kx, narrow
-        elif opcode == Opcode.LOAD:
+            narrow = half[FLAGS] >> _RESULT & 15 == INT8
+            yield VECTOR, half[WAIT], half[SIGNAL], n * y * x * ky * kx, narrow
+        elif opcode == LOAD_CODE:
             flags, length = half[FLAGS], half[LENGTH]
             runs = half[Z] * half[Y] * half[X]
             fills = runs * -(-length // size) if flags >> _FILLS & 1 else 0
@@ -67,11 +69,11 @@ def columns(config: Config, program: Iterable[Instruction] | bytes) -> Iterator[
                 size, half[EXTERNAL], length, half[Z], half[Y], half[X], *(half[i] for i in STEPS)
             )
             blocks = half[Z] * half[Y] * (length + 5) if flags >> _TRANSPOSE & 1 and not fills else 0
-            yield Engine.LOAD, half[WAIT], half[SIGNAL], runs, bursts, beats, Space(flags >> _SPACE & 15), fills, blocks
+            yield Engine.LOAD, half[WAIT], half[SIGNAL], runs, bursts, beats, flags >> _SPACE & 15, fills, blocks
         else:
             length, z, y, x, address = (half[i] for i in STORED)
             bursts, beats = _transfer(size, address, length, z, y, x, *(half[i] for i in STORE_STEPS))
-            yield Engine.STORE, half[WAIT], half[SIGNAL], z * y * x, bursts, beats
+            yield STORE, half[WAIT], half[SIGNAL], z * y * x, bursts, beats
 
 
 @lru_cache(maxsize=4096)

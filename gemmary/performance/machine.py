@@ -9,7 +9,8 @@ from .bus import Load, ReadBus
 from .columns import columns
 from .model import Estimate, Timing
 
-LOAD, TENSOR, VECTOR, STORE = map(int, Engine)
+LOAD, TENSOR, VECTOR, STORE = ENGINES = tuple(map(int, Engine))
+WEIGHT = int(Space.WEIGHT)
 CAUSES = ("fill_drain", "load", "weights", "accumulator", "store", "issue")
 
 TAKE = 1
@@ -74,12 +75,15 @@ class Machine:
             while sent < total and (time := self._dispatch(sent, dispatch)) is not None:
                 dispatch, sent = time, sent + 1
             best, chosen = inf, -1
-            for engine in range(len(Engine)):
-                start = starts[engine] = starts[engine] or self._start(engine)
-                if start and start[0] < best:
+            for engine in ENGINES:
+                start = starts[engine]
+                if start is None:
+                    start = starts[engine] = self._start(engine)
+                if start is not None and start[0] < best:
                     best, chosen = start[0], engine
-            if self.bus.next <= best:
-                if self.bus.next == inf:
+            request = self.bus.next
+            if request <= best:
+                if request == inf:
                     raise RuntimeError(f"the program hangs: {len(self.log)} of {total} instructions have started")
                 self._step(best)
             else:
@@ -161,7 +165,7 @@ class Machine:
             place, _, _, signal, _, _, _, space, *_ = load.instruction
             end = bus.free + LOADED
             self.log[place] = (*self.log[place][:2], end)
-            self._signal(signal, end, "weights" if space == Space.WEIGHT else "load")
+            self._signal(signal, end, "weights" if space == WEIGHT else "load")
         if not self.known and len(bus.loads) < 2:
             self.known = True
             self.free[LOAD] = max(self.free[LOAD], (load or bus.loads[0]).freed)
