@@ -1,6 +1,7 @@
 """ULX3S with an ECP5 85F: block RAM as external memory, host link on the USB connector US1."""
 
 from fractions import Fraction
+from functools import partial
 
 from amaranth import ClockDomain, Elaboratable, Module, Signal
 from amaranth.lib import io
@@ -11,6 +12,7 @@ from hdl.accelerator import Accelerator
 
 from .board import Board
 from .chips.ecp5 import BLOCKS, Ecp5Clock, PlacedDotProducts, ecp5
+from .chips.ecp5_floorplan import place_block_rams
 from .system import System
 
 OSCILLATOR_MHZ = Fraction(25)
@@ -47,6 +49,21 @@ class Ulx3s(Elaboratable):
         return m
 
 
+SPREAD, BETWEEN = (1, 2, 4, 5, 7, 8, 10, 11), (0, 3, 6, 9, 12)
+"""Blocks of RAMs: one for each of eight columns of the array, along it, and those between them."""
+
+FLOORPLAN = {
+    # A byte of all banks together: they share the data that are written, and a multiplexer of what is read.
+    r".*\.activation\.bank_(\d+)\.memory\.0\.(\d+)": lambda bank, byte: (byte % 2, SPREAD[byte // 2 % 8], bank),
+    r".*\.accumulator\.bank_(\d+)\.column_(\d+)\.memory\.0\.0": lambda bank, column: (2, SPREAD[column % 8], bank),
+    r".*\.parameter\.bank_0\.memory\.0\.(\d+)": lambda part: (2, SPREAD[part % 8], 2),
+    # A column's weights.
+    r".*\.weight\.bank_0\.memory\.0\.(\d+)": lambda part: (part // 4 < 5, BETWEEN[part // 4 % 5], part % 4),
+    r"system\.memory\.lane_(\d+)\.memory\.0\.(\d+)": lambda byte, part: (3, SPREAD[byte % 8], part),
+}
+"""Where the block RAMs of ``ulx3s-85f`` lie: (row, block, number)."""
+
+
 BOARD = Board(
     name="ulx3s-85f",
     chip=ecp5("85F", "6", "CABGA381"),
@@ -58,4 +75,5 @@ BOARD = Board(
     platform=ULX3S_85F_Platform,
     design=Ulx3s,
     loader="ulx3s",
+    finish=partial(place_block_rams, rules=FLOORPLAN),
 )

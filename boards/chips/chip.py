@@ -25,7 +25,7 @@ class Chip:
     pack_options: tuple[str, ...]
     bitstream: str
     resources: dict[str, tuple[str, ...]]
-    finish: Callable[[dict], None] | None = None
+    finish: Callable[[dict], object] | None = None
 
     def route(self, netlist: Path, constraints: Path, routed: Path, report: Path, seed: int) -> list[str]:
         """Arguments of the router."""

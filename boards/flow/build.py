@@ -5,7 +5,7 @@ import gc
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
@@ -65,7 +65,7 @@ class Build:
             begin = time.monotonic()
             with self.steps.step("elaborate"):
                 design, constraints = elaborate(self.board, self.config)
-            content = digest(recipe, design, constraints, self.board.chip.synthesis)
+            content = digest(recipe, design, constraints, flow_texts())
             if state.get("content") == content:
                 self._save(sources=sources, content=content)
                 return self._cached()
@@ -99,9 +99,10 @@ class Build:
         script = ["read_rtlil design.il", f"{self.board.chip.synthesis} -top top", "stat", "write_json netlist.json"]
         (self.folder / "synthesise.ys").write_text("\n".join(script) + "\n")
         self.steps.run("synthesise", [*self.tools.yosys.command, "synthesise.ys"])
-        if finish := self.board.chip.finish:
+        if changes := [finish for finish in (self.board.chip.finish, self.board.finish) if finish]:
             netlist = json.loads((self.folder / "netlist.json").read_text())
-            finish(netlist)
+            for finish in changes:
+                finish(netlist)
             (self.folder / "netlist.json").write_text(json.dumps(netlist))
 
     def _route(self) -> None:
@@ -154,9 +155,18 @@ def _text(content: str | bytes) -> str:
 
 def source_texts() -> dict[str, str]:
     """Everything that a design is made from."""
-    paths = [*(SOURCES / "hdl").rglob("*.py"), *(SOURCES / "boards").rglob("*.py")]
-    paths += [Path(gemmary.__file__).with_name(f"{name}.py") for name in ("config", "isa", "registers")]
-    paths.append(Path(gemmary.__file__).with_name("runtime") / "link.py")
+    gemmary_folder = Path(gemmary.__file__).parent
+    paths = [gemmary_folder / f"{name}.py" for name in ("config", "isa", "registers")]
+    paths += [gemmary_folder / "runtime" / "link.py", *(SOURCES / "hdl").rglob("*.py")]
+    return _texts(paths) | flow_texts()
+
+
+def flow_texts() -> dict[str, str]:
+    """What is done to a design after its elaboration, and with which options."""
+    return _texts((SOURCES / "boards").rglob("*.py"))
+
+
+def _texts(paths: Iterable[Path]) -> dict[str, str]:
     return {str(path): path.read_text() for path in sorted(paths)}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from boards.board import MODULES, board
-from boards.chips import ecp5, ice40
+from boards.chips import ecp5, ecp5_floorplan, ice40
 from boards.flow import build, report
 from boards.flow.tools import Tool
 from gemmary.errors import InputError
@@ -30,6 +30,7 @@ import json, pathlib, sys
 name, arguments = sys.argv[1], sys.argv[2:]
 with open("runs", "a") as file: file.write(name + " ")
 if name == "yosys":
+    pathlib.Path("netlist.json").write_text(pathlib.Path("../netlist.json").read_text())
     print("1.2. Executing OPT pass (performing simple optimizations).", "     777   LUT4", sep="\\n")
 elif name == "router":
     options = dict(a[2:].split("=") for a in arguments if "=" in a)
@@ -40,11 +41,18 @@ else:
 """
 
 
+def netlist(*rams: str) -> dict:
+    """A flat design of nothing but these block RAMs."""
+    cells = {name: {"type": "DP16KD", "attributes": {}} for name in rams}
+    return {"modules": {"top": {"attributes": {"top": "1"}, "ports": {}, "cells": cells}}}
+
+
 @pytest.fixture
 def flow(tmp_path, monkeypatch):
     """A folder to build in, with tools that only pretend."""
     (tmp_path / "tool.py").write_text(TOOL)
     (tmp_path / "routed.json").write_text(json.dumps(ROUTED))
+    (tmp_path / "netlist.json").write_text(json.dumps(netlist()))
 
     def tool(name):
         return lambda *_: Tool((sys.executable, str(tmp_path / "tool.py"), name), f"{name} 1.0")
@@ -169,3 +177,18 @@ def test_ice40_dividers(wanted):
 def test_a_clock_that_no_divider_makes(family):
     with pytest.raises(InputError, match="no divider"):
         family.dividers(Fraction(25), Fraction(60) + Fraction(1, 1009))
+
+
+def test_block_rams_are_placed_by_their_names():
+    """A place that is taken or beyond the chip is left to the placer; so is a RAM without a rule."""
+    design = netlist("bank_0.1", "bank_0.1x", "bank_3.1", "bank_9.12", "other_0")
+    rules = {r"bank_(\d+)\.(\d+)": lambda bank, byte: (1, byte, bank), r"other_(\d)": lambda n: (1, 1, n)}
+    assert ecp5_floorplan.place_block_rams(design, rules) == 2
+    placed = {name: cell["attributes"] for name, cell in design["modules"]["top"]["cells"].items()}
+    assert placed == {
+        "bank_0.1": {"BEL": "X13/Y46/EBR0"},
+        "bank_0.1x": {},
+        "bank_3.1": {"BEL": "X19/Y46/EBR3"},
+        "bank_9.12": {},
+        "other_0": {},
+    }
