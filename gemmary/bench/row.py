@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 
+from .bound import bytes_read, bytes_written
 from .task import Task
 
 CAUSES = ("fill_drain", "load", "weights", "accumulator", "store", "issue", "conflict", "padding")
@@ -13,7 +14,7 @@ class Row:
     """What one layer took, and would have taken at best. docs/bench.md says what the fields mean.
 
     Figures are of one of the ``count`` equal layers. ``cycles`` is None on a device without a clock, ``model_error`` without a
-    measurement, ``mismatches`` without a result; with an ``error`` everything that was to be measured is None.
+    measurement, ``mismatches`` without a result; ``intensity`` is in MACs a byte, of reads or writes, whichever are more; with an ``error`` everything that was to be measured is None.
     """
 
     suite: str
@@ -25,6 +26,7 @@ class Row:
     n: int
     batch: int
     macs: int
+    intensity: float
     bound: float
     cycles: int | None = None
     utilization: float | None = None
@@ -49,7 +51,8 @@ class Row:
             if task.device != "model" and model:
                 measured["model_error"] = model / cycles - 1
         shape = {name: getattr(layer, name) for name in ("count", "kind", "m", "k", "n", "batch", "macs")}
-        return cls(suite=task.suite, layer=layer.name, bound=bound, **shape, **measured)
+        traffic = max(bytes_read(layer), bytes_written(layer))
+        return cls(suite=task.suite, layer=layer.name, intensity=layer.macs / traffic, bound=bound, **shape, **measured)
 
     def as_dict(self) -> dict:
         return asdict(self)
