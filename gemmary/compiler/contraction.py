@@ -28,3 +28,8 @@ class Contraction:
     table: int | None = None
     constant: int = 0
     diagonal: bool = False
+
+    @property
+    def share(self) -> int:
+        """Output positions that one position of the window stands for."""
+        return self.source.share if isinstance(self.source, Strips) else 1

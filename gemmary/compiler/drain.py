@@ -1,6 +1,7 @@
 """From the accumulator to external memory: requantize a block of outputs and store it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ..config import TABLE_ENTRIES
 from ..isa import DType, Opcode, Space, walk_fields
@@ -26,7 +27,9 @@ class Drain:
         self.results = Slots(first_free, tiling.result_slot, tiling.result_slots)
         first_free += tiling.result_slot * tiling.result_slots
         self.residuals = Slots(first_free, tiling.result_slot, tiling.residual_slots)
-        self.parameters = Slots(0, tiling.tiles, max(1, self.config.parameter_rows // tiling.tiles))
+        self.share = operation.share
+        channels = tiling.tiles // self.share
+        self.parameters = Slots(0, channels, max(1, self.config.parameter_rows // channels))
         self.table_loaded = False
 
     def halves(self, job: Job, tile_cycles: float) -> list[tuple[int, int]]:
@@ -46,7 +49,7 @@ class Drain:
             stored = first * (tile_cycles + vector + store)
             return max(requantized, stored) + second * store
 
-        first = min(range(0, tiles, self.tiles_a_word), key=end)
+        first = min(range(0, tiles, self.tiles_a_word * self.share), key=end)
         return [(0, first), (first, tiles - first)] if first else [(0, tiles)]
 
     def emit(self, job: Job, tiles: tuple[int, int], bank: int, index: int) -> None:
@@ -63,24 +66,24 @@ class Drain:
         self._store(block, job.tile + start, count, Space.ACCUMULATOR, rows, region)
 
     def _int8(self, job: Job, tiles: tuple[int, int], rows: int, index: int) -> None:
-        (start, count), block = tiles, job.block
+        (start, count), block, positions = (n // self.share for n in tiles), job.block, job.block.positions * self.share
         words, offset = -(-count // self.parts), start // self.parts
-        first_word, size = job.tile // self.parts + offset, words * block.positions
+        first_word, size = job.tile // self.share // self.parts + offset, words * positions
         parameter = self._parameters(job) + start
-        result = self.results.get(index)[0] + offset * block.positions
+        result = self.results.get(index)[0] + offset * positions
         residual = self._residual(block, (first_word, words), offset, index) if self.requantization.residual else None
         self._load_table()
         for part in range(self.parts):
             mine = len(range(part, count, self.parts))
-            source = rows + part * block.positions
+            source = rows + part * positions
             places = source, result * self.parts + part, (residual or 0) * self.parts + part, parameter + part
             reads = [] if residual is None else [self._rows(residual, size, part)]
             if mine:
-                last = source + ((mine - 1) * self.parts + 1) * block.positions
+                last = source + ((mine - 1) * self.parts + 1) * positions
                 reads.append(Region(Space.ACCUMULATOR, source, last))
                 self._vector(block, places, mine, reads, [self._rows(result, size, part)])
             if mine < words:
-                self._clear(block, rows, result + (words - 1) * block.positions, part)
+                self._clear(positions, rows, result + (words - 1) * positions, part)
         self._store(block, first_word, words, Space.ACTIVATION, result, self._rows(result, size))
 
     def _rows(self, word: int, words: int, part: int | None = None) -> Region:
@@ -93,16 +96,16 @@ class Drain:
         source, result, residual, parameter = places
         int8 = self.operation.result.dtype == DType.INT8
         step = self.parts if int8 else 1
-        counts = {"n": count, "y": 1, "x": block.positions, "ky": 1, "kx": 1}
-        plane = step * block.positions
+        counts = {"n": count, "y": self.share, "x": block.positions, "ky": 1, "kx": 1}
+        plane = step * block.positions * self.share
         fields = (
             {f"count_{loop}": n for loop, n in counts.items()}
             | {"source_dtype": DType.INT32}
             | INSIDE
             | self.requantization.fields()
             | (self.requantization.scalar_fields() if self.requantization.scalar else {"per_channel": 1})
-            | walk_fields(Opcode.VECTOR, "source", source, counts, n=plane, x=1)
-            | walk_fields(Opcode.VECTOR, "result", result, counts, n=plane, x=step)
+            | walk_fields(Opcode.VECTOR, "source", source, counts, n=plane, y=block.positions, x=1)
+            | walk_fields(Opcode.VECTOR, "result", result, counts, n=plane, y=step, x=step * self.share)
         )
         if not self.requantization.scalar:
             fields |= walk_fields(Opcode.VECTOR, "parameter", parameter, counts, n=step)
@@ -113,9 +116,9 @@ class Drain:
             reads.append(Region(Space.TABLE, 0, 1))
         self.builder.emit(Opcode.VECTOR, fields, reads, writes)
 
-    def _clear(self, block: Block, rows: int, word: int, part: int) -> None:
+    def _clear(self, positions: int, rows: int, word: int, part: int) -> None:
         """Zeros for the part of the last word that no tile fills: what is stored must not depend on what was there."""
-        counts = {"n": 1, "y": 1, "x": block.positions, "ky": 1, "kx": 1}
+        counts = {"n": 1, "y": 1, "x": positions, "ky": 1, "kx": 1}
         fields = (
             {f"count_{loop}": n for loop, n in counts.items()}
             | {"source_dtype": DType.INT32, "result_dtype": DType.INT8}
@@ -123,18 +126,19 @@ class Drain:
             | walk_fields(Opcode.VECTOR, "source", rows, counts, x=1)
             | walk_fields(Opcode.VECTOR, "result", word * self.parts + part, counts, x=self.parts)
         )
-        reads = [Region(Space.ACCUMULATOR, rows, rows + block.positions)]
-        self.builder.emit(Opcode.VECTOR, fields, reads, [self._rows(word, block.positions, part)])
+        reads = [Region(Space.ACCUMULATOR, rows, rows + positions)]
+        self.builder.emit(Opcode.VECTOR, fields, reads, [self._rows(word, positions, part)])
 
     def _parameters(self, job: Job) -> int:
         """The parameter row of the job's first tile; the parameters of all its tiles are loaded there."""
         if self.requantization.scalar:
             return 0
-        tiles = min(self.parameters.size, self.operation.weights.tiles[1] - job.tile)
-        slot, here = self.parameters.get((job.head, job.tile))
+        tile, all_tiles = job.tile // self.share, self.operation.weights.tiles[1] // self.share
+        tiles = min(self.parameters.size, all_tiles - tile)
+        slot, here = self.parameters.get((job.head, tile))
         if not here:
             row = self.config.parameter_row_bytes
-            external = self.operation.parameters + job.tile * row
+            external = self.operation.parameters + tile * row
             region = Region(Space.PARAMETER, slot, slot + tiles)
             load_bytes(self.builder, region, external, slot * row, tiles * row)
         return slot
@@ -160,6 +164,10 @@ class Drain:
         return address
 
     def _store(self, block: Block, first_word: int, words: int, space: Space, address: int, region: Region) -> None:
-        place = self.operation.result, self.operation.window, block, (first_word, words), space, address
+        window = self.operation.window
+        if self.share > 1:
+            window = replace(window, width=window.width * self.share)
+            block = replace(block, column=block.column * self.share, columns=block.columns * self.share)
+        place = self.operation.result, window, block, (first_word, words), space, address
         for fields in move_outputs(Opcode.STORE, self.config, *place):
             self.builder.emit(Opcode.STORE, fields, [region], [])

@@ -1,5 +1,7 @@
 """First convolutions: few input channels, and an input whose layout in external memory is free. Which mapping is best?"""
 
+from math import inf
+
 import numpy as np
 
 from ..config import Config
@@ -16,6 +18,9 @@ from .tensor import Tensor
 from .tiling import estimated_cycles
 from .weights import WeightTensor
 from .window import Window
+
+MAX_SHARE = 8
+"""Windows of a run, at most."""
 
 
 def compile_first(
@@ -36,21 +41,34 @@ def compile_first(
     """
     (channels, outputs), timing = weights.shape[2:], timing or Timing(config)
     packed = plan_packed(config, window, channels, outputs) if result.dtype == DType.INT8 else None
-    strips = None
-    if Strips.worth(config, window, channels):
-        shape = (window.images, window.height, window.width, channels)
-        strips = Strips(source, shape, window, outside, 0, config.rows)
-        weight = strips.weights(weights)
-        tiles = WeightTensor("weights", weight.shape, 0, config.rows, config.columns)
-        contraction = Contraction(strips, tiles, result, strips.outputs, requantization, 0, None, outside)
-        cycles = estimated_cycles(timing, contraction)
-        if cycles is None or packed and packed[0] <= cycles:
-            strips = None
-    if strips:
-        placed, tiles = layout.strips(source, shape, window, outside), layout.weights("weights", weight.shape, weight)
+    least, strips = _best_strips(timing, source, window, weights, requantization, result, outside)
+    if strips and not (packed and packed[0] <= least):
+        weight = strips.weights(weights, config.columns)
+        placed, tiles = layout.place(strips), layout.weights("weights", weight.shape, weight)
         addresses = layout.requantization(requantization, outputs)
         operands = placed, tiles, result, strips.outputs, requantization, *addresses, outside
         return lower_contraction(config, Contraction(*operands), timing=timing)
     if packed:
         return compile_packed(config, layout, packed[1], source, window, weights, requantization, result, outside)
     return None
+
+
+def _best_strips(
+    timing: Timing, source: str, window: Window, weights: np.ndarray, requantization, result: Tensor, outside: int
+) -> tuple[float, Strips | None]:
+    """Estimated cycles, and the strips with so many windows a run that they are fewest; None where none fit."""
+    config, channels = timing.config, weights.shape[2]
+    if not Strips.worth(config, window, channels):
+        return inf, None
+    shape = (window.images, window.height, window.width, channels)
+    every = [Strips(source, shape, window, outside, 0, config.rows, share) for share in range(1, MAX_SHARE + 1)]
+    best = inf, None
+    for strips in every if result.dtype == DType.INT8 else every[:1]:
+        if not strips.fits():
+            continue
+        tiles = WeightTensor("weights", strips.weights(weights, config.columns).shape, 0, config.rows, config.columns)
+        contraction = Contraction(strips, tiles, result, strips.outputs, requantization, 0, None, outside)
+        cycles = estimated_cycles(timing, contraction)
+        if cycles is not None and cycles < best[0]:
+            best = cycles, strips
+    return best

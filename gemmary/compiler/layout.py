@@ -13,7 +13,6 @@ from .row_packing import PaddedImages
 from .strips import Strips
 from .tensor import Stack, Tensor
 from .weights import WeightTensor, parameter_bytes, table_bytes
-from .window import Window
 
 Placed = Tensor | Stack | WeightTensor | PaddedImages | Strips
 
@@ -32,10 +31,6 @@ class Layout:
     def padded_images(self, name: str, shape: tuple[int, ...], padding: tuple[int, int], outside: int) -> PaddedImages:
         """An input of the program for a row-packed convolution."""
         return self.place(PaddedImages(name, tuple(shape), 0, *padding, outside, slack=self.config.rows))
-
-    def strips(self, name: str, shape: tuple[int, ...], window: Window, outside: int) -> Strips:
-        """An input of the program for a first convolution."""
-        return self.place(Strips(name, tuple(shape), window, outside, 0, self.config.rows))
 
     def weights(self, name: str, shape: tuple[int, ...], values: np.ndarray | None) -> WeightTensor:
         """Constant ``values``, or an input of the program where they are None."""

@@ -32,6 +32,7 @@ class Lowering:
         first_free = tiling.activation_slot * tiling.activation_slots
         self.drain = Drain(builder, operations, tiling, first_free)
         self.part: float | None = None
+        self.share = operations[0].share
 
     def jobs(self) -> list[Job]:
         blocks = list(self.operation.window.blocks(self.tiling.split))
@@ -77,7 +78,7 @@ class Lowering:
 
     def _parts(self, job: Job, chunk: Chunk, index: int) -> Iterator[tuple[int, int]]:
         """(start, count) of the words taken at a time: in the first job each part is loaded while the one before is summed."""
-        if index or not self.config.dma:
+        if index or not self.config.dma or self.share > 1:
             yield 0, chunk.words
             return
         summed, loaded, overhead = self._rates(job, chunk)
@@ -103,7 +104,7 @@ class Lowering:
         some = chunk.word + start, count
         if isinstance(source, Strips):
             fields_of_loads = source.loads(self.config, block, some, chunk.words, slot + start)
-            first, size = slot, chunk.words * positions
+            first, size = slot, (source.span if self.share > 1 else chunk.words) * positions
         else:
             first, size = slot + start * positions, count * positions
             fields_of_loads = load_inputs(self.config, source, self.operation.window, block, some, first)
@@ -122,14 +123,16 @@ class Lowering:
             self.builder.emit(Opcode.LOAD, fields | {"dtype": DType.INT8, "space": Space.WEIGHT}, [], writes)
 
     def _matmuls(self, job: Job, chunk: Chunk, places: Places, words: tuple, tiles: tuple, first: bool) -> None:
-        """One instruction for all images and one column tile, or for all tiles and one image: whichever needs fewer."""
-        if tiles[1] >= job.block.images:
-            parts = [(tiles, (image, 1)) for image in range(job.block.images)]
+        """One instruction for all images and one column tile, or for all tiles and one image: whichever needs fewer. Of strips
+        with several windows a run, for each window."""
+        share, strips = self.share, self.operation.source if isinstance(self.operation.source, Strips) else None
+        if tiles[1] >= job.block.images * share:
+            some = [(tiles[0] + p, tiles[1] // share) for p in range(share)]
+            parts = [(each, (image, 1)) for each in some for image in range(job.block.images)]
         else:
             parts = [((tiles[0] + n, 1), (0, job.block.images)) for n in range(tiles[1])]
         for some, images in parts:
-            interleaved = isinstance(self.operation.source, Strips)
-            product = Product(job, chunk, places, words, some, images, first, interleaved)
+            product = Product(job, chunk, places, words, some, images, first, strips, some[0] % share)
             fields = product.fields(self.config, self.operation.window, self.operation.constant)
             self.builder.emit(Opcode.MATMUL, fields, product.reads(self.config), product.writes())
 

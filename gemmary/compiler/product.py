@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from ..config import Config
 from ..isa import DType, Opcode, Space, walk_fields
 from .builder import Region
+from .strips import Strips
 from .window import Block, Window
 
 
@@ -47,8 +48,9 @@ class Product:
     """``words`` of a chunk times ``tiles`` of a job, for ``images`` of its block; all three are (start, count).
 
     Loop n runs over tiles or over images, so one of the two has a count of 1. ``first``: the sum begins here.
-    Activations lie as ``[words, images, in_rows, in_columns]`` or, ``interleaved``, with the words innermost; weights as ``[words, tiles, ky, kx]``, sums as
-    ``[tiles, images, rows, columns]``.
+    Activations lie as ``[words, images, in_rows, in_columns]`` or, of ``strips``, with the words innermost; weights as
+    ``[words, tiles, ky, kx]``, sums as ``[tiles, images, rows, columns]``. Of strips with several windows a run this is number
+    ``window``, and the tiles are every ``share``-th from ``tiles``.
     """
 
     job: Job
@@ -58,7 +60,8 @@ class Product:
     tiles: tuple[int, int]
     images: tuple[int, int]
     first: bool
-    interleaved: bool
+    strips: Strips | None = None
+    window: int = 0
 
     def fields(self, config: Config, window: Window, constant: int) -> dict[str, int]:
         block, chunk, over_images = self.job.block, self.chunk, self.images[1] > 1
@@ -74,9 +77,10 @@ class Product:
         y_start, x_start = block.y_start + chunk.ky[0] * dy, block.x_start + chunk.kx[0] * dx
         line, tile_words = block.in_columns, chunk.taps * config.rows
         # Activation words from one channel word to the next, and from one position to the next.
-        along, across = (1, chunk.words) if self.interleaved else (block.in_positions, 1)
+        along, across = (1, self._across) if self.strips else (block.in_positions, 1)
         position = self.images[0] * block.in_image + y_start * line + x_start
         word = self.places.activation + self.words[0] * along + position * across
+        word += self.strips.first_word(self.window) if self.strips else 0
         weight = self._weight(config) + self.tiles[0] * tile_words
         return (
             {f"count_{loop}": n for loop, n in counts.items()}
@@ -90,20 +94,20 @@ class Product:
             )
             | walk_fields(
                 Opcode.MATMUL, "weight", weight, counts,
-                n=tile_words * (not over_images), k=self.job.tiles * tile_words,
+                n=tile_words * self._step * (not over_images), k=self.job.tiles * tile_words,
                 ky=chunk.kx[1] * config.rows, kx=config.rows,
             )
             | walk_fields(
                 Opcode.MATMUL, "accumulator", self._row, counts,
-                n=block.rows * block.columns if over_images else block.positions, y=block.columns, x=1,
+                n=block.rows * block.columns if over_images else block.positions * self._step, y=block.columns, x=1,
             )
         )  # fmt: skip
 
     def reads(self, config: Config) -> list[Region]:
         rows = config.rows // config.columns  # of `columns` bytes in an activation word
         weight, positions = self._weight(config), self.job.block.in_positions
-        if self.interleaved:
-            activation, words = self.places.activation, self.chunk.words * positions
+        if self.strips:
+            activation, words = self.places.activation, self._across * positions
         else:
             activation, words = self.places.activation + self.words[0] * positions, self.words[1] * positions
         weights = self.words[1] * self.job.tiles * self.chunk.taps * config.rows
@@ -114,8 +118,17 @@ class Product:
 
     def writes(self) -> list[Region]:
         block = self.job.block
-        rows = (self.tiles[1] - 1) * block.positions + self.images[1] * block.rows * block.columns
+        rows = (self.tiles[1] - 1) * self._step * block.positions + self.images[1] * block.rows * block.columns
         return [Region(Space.ACCUMULATOR, self._row, self._row + rows)]
+
+    @property
+    def _step(self) -> int:
+        return self.strips.share if self.strips else 1
+
+    @property
+    def _across(self) -> int:
+        """Activation words from one position of strips to the next."""
+        return self.strips.span if self.strips.share > 1 else self.chunk.words
 
     def _weight(self, config: Config) -> int:
         return self.places.weight + self.words[0] * self.job.tiles * self.chunk.taps * config.rows

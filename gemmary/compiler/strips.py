@@ -4,6 +4,9 @@ A word of one pixel with 1 to 3 channels would leave most rows of the array idle
 outputs, its ``kh`` input rows interleaved, column by column. The ``kw`` columns of a window are then neighbours: its
 kh · kw · channels bytes are one run, as full words as can be, and the convolution is a matrix product over them. Windows overlap in
 external memory, so the loads do, and on the chip the words of a position follow each other.
+
+Where memory answers late, a run a window is slow. Then ``share`` neighbouring windows come in one run. Each begins somewhere
+within a word, and has weights of its own, moved down by as much: column tile t · share + p is channel tile t of window p.
 """
 
 from collections.abc import Iterator
@@ -29,6 +32,7 @@ class Strips:
     outside: int
     address: int
     word: int
+    share: int = 1
 
     interleaved = True
     """On the chip, the words of one position are neighbours."""
@@ -48,6 +52,25 @@ class Strips:
     def words(self) -> int:
         return -(-self.channels // self.word)
 
+    def fits(self) -> bool:
+        """Whether the windows of a run fill a row, and none needs a word more than alone."""
+        starts = [p * self.step_bytes % self.word for p in range(self.share)]
+        return self.window.out_width % self.share == 0 and max(starts) + self.channels <= self.words * self.word
+
+    @property
+    def step_bytes(self) -> int:
+        """From a window to the next."""
+        return self.window.stride[1] * self.column_bytes
+
+    @property
+    def span(self) -> int:
+        """Words of a run."""
+        return self.first_word(self.share - 1) + self.words
+
+    def first_word(self, p: int) -> int:
+        """Of the words of a run, the first of window ``p``."""
+        return p * self.step_bytes // self.word
+
     @property
     def column_bytes(self) -> int:
         return self.window.kernel[0] * self.shape[3]
@@ -64,8 +87,8 @@ class Strips:
 
     @property
     def outputs(self) -> Window:
-        """The window of the matrix product: every output position, alone."""
-        return Window(self.window.images, self.window.out_height, self.window.out_width)
+        """The window of the matrix product: every run, alone."""
+        return Window(self.window.images, self.window.out_height, self.window.out_width // self.share)
 
     def pack(self, array: np.ndarray) -> bytes:
         """The bytes at ``address``. InputError for another shape or dtype."""
@@ -76,16 +99,27 @@ class Strips:
         rows = tops[:, None] + window.dilation[0] * np.arange(window.kernel[0])
         return padded[:, rows].swapaxes(2, 3).tobytes() + bytes(self.word)
 
-    def weights(self, weights: np.ndarray) -> np.ndarray:
-        """``[kh, kw, cin, cout]`` as ``[channels, cout]`` of the matrix product."""
-        return np.ascontiguousarray(weights.swapaxes(0, 1)).reshape(self.channels, -1)
+    def weights(self, weights: np.ndarray, columns: int) -> np.ndarray:
+        """``[kh, kw, cin, cout]`` as ``[channels, cout]`` of the matrix product, for ``columns`` columns of the array."""
+        flat = np.ascontiguousarray(weights.swapaxes(0, 1)).reshape(self.channels, -1)
+        if self.share == 1:
+            return flat
+        outputs = -(-flat.shape[1] // self.word) * self.word
+        result = np.zeros((self.words * self.word, outputs // columns, self.share, columns), np.int8)
+        padded = np.pad(flat, ((0, 0), (0, outputs - flat.shape[1]))).reshape(self.channels, -1, columns)
+        for p in range(self.share):
+            start = p * self.step_bytes % self.word
+            result[start : start + self.channels, :, p] = padded
+        return result.reshape(self.words * self.word, -1)
 
     def loads(self, config: Config, block: Block, words: tuple[int, int], of: int, address: int) -> Iterator[dict]:
         """Fields that load ``words`` (first, count), counted from the first of the chunk of ``of`` words at activation word
-        ``address``, for the positions of ``block``."""
+        ``address``, for the positions of ``block``; with several windows a run, whole runs."""
         first, count = words
+        if self.share > 1:
+            of = count = self.span
         granules = self.word // config.bus_bytes
-        step = self.window.stride[1] * self.column_bytes
+        step = self.share * self.step_bytes
         strips, across = self.window.out_height, of * granules
         loops = [
             Loop(block.images, strips * self.row_bytes, block.in_image * across),
@@ -99,5 +133,5 @@ class Strips:
 
     def load_cycles(self, config: Config, positions: int, latency: int) -> float:
         """Of all words of ``positions``: a run each, rarely aligned."""
-        beats = self.words * self.word / config.bus_bytes + 1
+        beats = self.span * self.word / config.bus_bytes + 1
         return positions * max(beats, latency / config.outstanding)

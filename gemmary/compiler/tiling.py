@@ -96,11 +96,11 @@ def choose_tilings(operation: Contraction, heads: int, timing: Timing, count: in
 
 
 def _tilings(config: Config, operation: Contraction, heads: int) -> Iterator[tuple[Blocks, Tiling]]:
-    (kh, kw), all_words, all_tiles = operation.window.kernel, operation.source.words, operation.weights.tiles[1]
+    (kh, kw), all_tiles = operation.window.kernel, operation.weights.tiles[1]
     parts = config.rows // config.columns
     for blocks in _blocks(config, operation):
         for tiles in _tile_counts(config, operation, blocks.positions):
-            for words in [-(-tiles // parts)] if operation.diagonal else halvings(all_words):
+            for words in [-(-tiles // parts)] if operation.diagonal else _word_counts(operation):
                 for taps in [(kh, kw)] if operation.diagonal else sorted({(kh, kw), (1, kw), (1, 1)}, reverse=True):
                     for outer in (True, False) if tiles < all_tiles else (True,):
                         tiling = _fit(config, operation, blocks, tiles, words, taps, outer, heads)
@@ -124,10 +124,15 @@ def _blocks(config: Config, operation: Contraction) -> Iterator[Blocks]:
 def _tile_counts(config: Config, operation: Contraction, positions: int) -> list[int]:
     """Column tiles a job can have: whole activation words of results, or all there are."""
     total = operation.weights.tiles[1]
-    parts = config.rows // config.columns if operation.result.dtype == DType.INT8 else 1
-    most = min(config.accumulator_rows // positions, config.parameter_rows)
+    parts = (config.rows // config.columns if operation.result.dtype == DType.INT8 else 1) * operation.share
+    most = min(config.accumulator_rows // positions, config.parameter_rows * operation.share)
     rounded = {-(-n // parts) * parts for n in halvings(total)}
     return [n for n in sorted({min(n, total) for n in rounded}) if n <= most]
+
+
+def _word_counts(operation: Contraction) -> list[int]:
+    """Channel words that a chunk can have: runs of several windows come whole."""
+    return halvings(operation.source.words) if operation.share == 1 else [operation.source.words]
 
 
 def stream_cycles(jobs: int, slots: int, load: float, vector: float, store: float) -> float:
@@ -151,7 +156,7 @@ def _fit(config, operation, blocks: Blocks, tiles, words, taps, outer, heads) ->
     int8 = operation.result.dtype == DType.INT8
     residual = operation.requantization.residual is not None
     result_slot = -(-tiles * config.columns // config.rows) * blocks.positions if int8 else 0
-    activation_slot = words * blocks.in_positions
+    activation_slot = (words if operation.share == 1 else operation.source.span) * blocks.in_positions
     weight_slot = _words_a_tile(operation, words) * tiles * taps[0] * taps[1] * config.rows
     weight_slots = config.weight_words // weight_slot
     parts, chunks = -(-operation.weights.tiles[1] // tiles), -(-operation.weights.tiles[0] // words)

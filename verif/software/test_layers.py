@@ -110,3 +110,11 @@ def test_the_seed_decides():
 def test_int32_takes_no_activation():
     with pytest.raises(InputError, match="an int32 output takes neither an activation nor a residual"):
         compile_layer(BASE, replace(LAYERS[0], output="int32", activation="relu"))
+
+
+@pytest.mark.parametrize("name", ["base", "ulx3s-85f"])
+def test_neighbouring_windows_of_a_first_convolution_share_a_run(name):
+    layer, rng = conv(24, 24, 3, 40 if name == "base" else 32, 3, 2, 1, activation="relu"), np.random.default_rng(1)
+    program, inputs = compile_layer(PRESETS[name], layer), layer_inputs(layer)
+    assert program.tensors["a"].share > 1
+    assert np.array_equal(execute_interleaved(program, inputs, rng)["y"], reference_layer(layer, 0, inputs))
