@@ -16,12 +16,13 @@ from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 
 from . import __version__
-from .commands import bench, disassemble, matmul, presets
+from .commands import bench, disassemble, matmul, presets, sweep
 from .errors import GemmaryError, InputError
 
 COMMANDS = {
     "matmul": matmul.register,
     "bench": bench.register,
+    "sweep": sweep.register,
     "presets": presets.register,
     "disassemble": disassemble.register,
 }
@@ -30,6 +31,7 @@ EPILOG = """examples:
   gemmary matmul -m 64 -k 64 -n 64             a random product on the simulated RTL, checked with NumPy
   gemmary matmul -m 8 -k 8 -n 8 --device emulator --json
   gemmary bench --suite tiny                   four networks, layer by layer, and where the cycles go
+  gemmary sweep --suite tiny --rows 8,16       configurations compared by the cycle model
   gemmary presets                              the accelerators there are
   gemmary COMMAND --help                       options and examples of one command
 """

@@ -111,8 +111,9 @@ def _networks(report: dict) -> str:
 
 
 def _network(total: dict, rows: list[dict]) -> str:
+    share = {row["layer"]: row["count"] / total["cycles"] for row in rows} if total["cycles"] else {}
     bars = [
-        (row["layer"], {NAMES[cause]: row["lost"][cause] / row["cycles"] for cause in CAUSES})
+        (row["layer"], {NAMES[cause]: row["lost"][cause] * share[row["layer"]] for cause in CAUSES})
         for row in rows
         if row["lost"]
     ]
@@ -122,4 +123,9 @@ def _network(total: dict, rows: list[dict]) -> str:
     if total["missing"]:
         lead += f" Not compiled: {', '.join(total['missing'])}."
     figures = table(COLUMNS, [[*(row[field] for field in FIELDS), row["mismatches"]] for row in rows])
-    return section(total["network"], lead, stacked_bars(bars, unit="cycles lost, of those of the layer"), figures)
+    return section(
+        total["network"],
+        lead,
+        stacked_bars(bars, unit="cycles lost in all layers of this kind, of those of the network", form=".2%"),
+        figures,
+    )

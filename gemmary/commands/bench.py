@@ -5,18 +5,17 @@ import sys
 import time
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from ..bench import Memory, Row, Task
+from ..bench import Memory, Task
 from ..bench.cache import Cache
 from ..bench.page import bench_page
 from ..bench.report import as_json, make_report, write_report
-from ..bench.suite import check_jobs, measure_all, prepare
+from ..bench.suite import check_jobs
 from ..bench.task import DEVICES, tasks_of
 from ..config import PRESETS, preset
 from ..workloads import SUITES, names, parse
+from .progress import console, measured
 
 EPILOG = """examples:
   gemmary bench --suite tiny
@@ -70,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
     tasks, jobs = _tasks(options), check_jobs(options.jobs)
     write_report(options.output, "report.json", "")  # better an error now than after the run
     cache = None if options.fresh else Cache(options.output / "cache")
-    rows = _measure(tasks, cache, jobs)
+    rows = measured(tasks, cache, jobs, f"Measuring on {options.device}, preset {options.preset}")
     config, memory = tasks[0].config, tasks[0].memory
     report = make_report(config, memory, options.device, rows, time.perf_counter() - begin)
     path = write_report(options.output, "report.json", as_json(report))
@@ -94,27 +93,8 @@ def _tasks(options: argparse.Namespace) -> list[Task]:
     )
 
 
-def _measure(tasks: list[Task], cache: Cache | None, jobs: int) -> list[Row]:
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    rows: list[Row | None] = [None] * len(tasks)
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        bar = progress.add_task(f"Opening device {tasks[0].device} (builds it, the first time)", total=len(tasks))
-        prepare(tasks[0])
-        progress.update(bar, description=f"Measuring on {tasks[0].device}, preset {tasks[0].config.name}")
-        for i, row in measure_all(tasks, cache, jobs):
-            rows[i] = row
-            progress.advance(bar)
-    return rows
-
-
 def _show(report: dict, paths: list[Path]) -> None:
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    out = console()
     title = f"{report['device']}, preset {report['preset']}, latency {report['memory']['latency']}, "
     title += f"{report['memory']['bytes_per_cycle']:g} bytes a cycle"
     table = Table(title=title, title_justify="left", title_style="bold")
@@ -129,16 +109,14 @@ def _show(report: dict, paths: list[Path]) -> None:
             total = next(total for total in report["networks"] if total["network"] == suite)
             table.add_row(*_cells(suite, total), style="bold")
         table.add_row(*_cells("  " + row["layer"], row))
-    console.print(table)
+    out.print(table)
     for row in report["rows"]:
         if row["error"]:
-            console.print(f"error        {row['error']}", style="red", soft_wrap=True, highlight=False)
+            out.print(f"error        {row['error']}", style="red", soft_wrap=True, highlight=False)
     if report["model_error_mean"] is not None:
         mean, worst = report["model_error_mean"], report["model_error_worst"]
-        console.print(f"model error  mean {mean:.2%}, worst {worst:.2%}", highlight=False)
-    console.print(
-        f"report       {', '.join(map(str, paths))} ({report['wall_s']:.0f} s)", soft_wrap=True, highlight=False
-    )
+        out.print(f"model error  mean {mean:.2%}, worst {worst:.2%}", highlight=False)
+    out.print(f"report       {', '.join(map(str, paths))} ({report['wall_s']:.0f} s)", soft_wrap=True, highlight=False)
 
 
 def _cells(name: str, figures: dict) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 from rich.console import Console
 
 from ..compiler import Program, compile_matmul, mantissa_and_shift
-from ..compiler.matmul import check_shape
+from ..compiler.matmul import MAX_DIMENSION, check_shape
 from ..config import PRESETS, preset
 from ..errors import InputError
 from ..isa import DType
@@ -41,7 +41,9 @@ def register(subparsers) -> None:
         epilog=EPILOG,
     )
     for name, meaning in (("m", "rows of the result"), ("k", "length of each sum"), ("n", "columns of the result")):
-        parser.add_argument(f"-{name}", type=int, required=True, metavar=name.upper(), help=f"{meaning}, 1 to 4096")
+        parser.add_argument(
+            f"-{name}", type=int, required=True, metavar=name.upper(), help=f"{meaning}, 1 to {MAX_DIMENSION}"
+        )
     parser.add_argument("--preset", default="base", help=f"{', '.join(PRESETS)} (default: base)")
     parser.add_argument("--device", default="rtl", help=f"{', '.join(device_names())} (default: rtl)")
     parser.add_argument("--result", choices=RESULTS, default="int8", help="type of the result (default: int8)")

@@ -31,9 +31,11 @@ GATHERED = 9
 WRITTEN = 2
 """Cycles from a write response to its signal."""
 
-CONFLICT = 1 / 9
-"""Share of the cycles in which an access to the activation scratchpad meets another one of higher rank in its bank, where both
-walk through memory at full speed: the rest of the time they are out of step."""
+
+def conflicts(banks: int) -> float:
+    """Share of the cycles in which an access to the activation scratchpad meets another one of higher rank in its bank, where
+    both walk through memory at full speed: the rest of the time they are out of step. Measured for four banks."""
+    return 1 / (2 * banks + 1) if banks > 1 else 1.0
 
 
 class Machine:
@@ -48,6 +50,7 @@ class Machine:
         self.timing, self.program = timing, list(columns(config, program))
         self.latency, self.beat = timing.latency, timing.beat_cycles
         self.array = config.rows // config.dot + config.columns + VISIBLE
+        self.conflict = conflicts(config.activation_banks)
         self.bus = ReadBus(timing, len(self.program), address)
         self.taken: list[list[float]] = [[] for _ in Engine]  # when each instruction was taken
         self.queued: list[list[tuple]] = [[] for _ in Engine]  # (when dispatched, index)
@@ -159,7 +162,7 @@ class Machine:
     def _step(self, until: float) -> None:
         """Lets the read bus make requests. A load that is complete signals."""
         bus = self.bus
-        bus.slow = 1.0 + CONFLICT * min(1.0, self.busy[VECTOR] / max(1.0, bus.free - self.requantizing))
+        bus.slow = 1.0 + self.conflict * min(1.0, self.busy[VECTOR] / max(1.0, bus.free - self.requantizing))
         load = bus.step(until)
         if load:
             place, _, _, signal, _, _, _, space, *_ = load.instruction
@@ -216,7 +219,7 @@ class Machine:
         cycles = beats * self.beat
         begin = max(self.write_free, start + GATHERED)
         # Rows go into the array before granules go out.
-        cycles += max(0.0, CONFLICT * min(cycles, self.rested - begin) - (self.beat - 1) * beats)
+        cycles += max(0.0, self.conflict * min(cycles, self.rested - begin) - (self.beat - 1) * beats)
         self.busy[STORE] += cycles
         self.write_free = begin + cycles
         self.free[STORE] = max(start + runs + 2, self.write_free - cycles / bursts - GATHERED)

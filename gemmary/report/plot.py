@@ -22,7 +22,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Line:
-    """A line through ``points`` with a name at its end; ``series`` None draws it as a limit."""
+    """A line through ``points`` with a name at the last but one; ``series`` None draws it as a limit."""
 
     points: Sequence[tuple[float, float]]
     name: str = ""
@@ -55,8 +55,8 @@ def plot(
         )
         content.append(element("polyline", points=path, stroke_width=1.6, **style))
         if line.name:
-            end = line.points[-1]
-            content.append(text(across(end[0]) - 4, up(end[1]) - 7, line.name, text_anchor="end", class_="soft"))
+            at = line.points[-2]
+            content.append(text(across(at[0]) - 4, up(at[1]) - 7, line.name, text_anchor="end", class_="soft"))
     for point in points:
         content.append(
             element(

@@ -49,11 +49,13 @@ class Scale:
     def ticks(self) -> list[float]:
         """Round values, at most ten or so."""
         if self.log:
-            powers = range(ceil(log10(self.low) - 1e-9), floor(log10(self.high) + 1e-9) + 1)
-            ticks = [10.0**power for power in powers]
-            if len(ticks) < 3:
-                ticks = [t * k for t in [10.0 ** (powers[0] - 1) if powers else 1.0, *ticks] for k in (1, 2, 5)]
-            return [t for t in ticks if self.low * 0.999 <= t <= self.high * 1.001]
+            powers = range(floor(log10(self.low)), ceil(log10(self.high)) + 1)
+            for digits in ((1,), (1, 2, 5), range(1, 10)):
+                ticks = [digit * 10.0**power for power in powers for digit in digits]
+                ticks = [tick for tick in ticks if self.low <= tick <= self.high]
+                if len(ticks) >= 3:
+                    break
+            return ticks
         rough = (self.high - self.low) / 6
         power = 10.0 ** floor(log10(rough))
         step = next(power * k for k in (1, 2, 5, 10) if power * k >= rough)
