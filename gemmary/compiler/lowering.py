@@ -15,6 +15,15 @@ from .slots import Slots
 from .strips import Strips
 from .tiling import OVERHEAD, RAMP, Tiling, choose_tilings
 
+MAX_PARTS = 12
+"""Parts in which the first chunks come, at most: each signals of its own, and a semaphore counts to 63."""
+
+CANDIDATES = 8
+"""Tilings of least estimated cycles that are tried on the cycle model."""
+
+EFFORT = 3000
+"""Instructions after which no further tiling is tried."""
+
 
 class Lowering:
     """Emits contractions of one shape, job after job. Each job fills one accumulator bank while the vector engine drains
@@ -32,6 +41,7 @@ class Lowering:
         first_free = tiling.activation_slot * tiling.activation_slots
         self.drain = Drain(builder, operations, tiling, first_free)
         self.part: float | None = None
+        self.parts_left = MAX_PARTS
         self.share = operations[0].share
 
     def jobs(self) -> list[Job]:
@@ -78,7 +88,7 @@ class Lowering:
 
     def _parts(self, job: Job, chunk: Chunk, index: int) -> Iterator[tuple[int, int]]:
         """(start, count) of the words taken at a time: in the first job each part is loaded while the one before is summed."""
-        if index or not self.config.dma or self.share > 1:
+        if index or not self.config.dma or self.share > 1 or not self.parts_left:
             yield 0, chunk.words
             return
         summed, loaded, overhead = self._rates(job, chunk)
@@ -88,7 +98,8 @@ class Lowering:
             self.part = max(1, self.tiling.words / RAMP, least)
         start = 0
         while start < chunk.words:
-            count = min(round(self.part), chunk.words - start)
+            self.parts_left = max(0, self.parts_left - 1)
+            count = min(round(self.part), chunk.words - start) if self.parts_left else chunk.words - start
             yield start, count
             start, self.part = start + count, max(self.part, (0.9 * self.part * summed - overhead) / loaded)
 
@@ -135,13 +146,6 @@ class Lowering:
             product = Product(job, chunk, places, words, some, images, first, strips, some[0] % share)
             fields = product.fields(self.config, self.operation.window, self.operation.constant)
             self.builder.emit(Opcode.MATMUL, fields, product.reads(self.config), product.writes())
-
-
-CANDIDATES = 8
-"""Tilings of least estimated cycles that are tried on the cycle model."""
-
-EFFORT = 3000
-"""Instructions after which no further tiling is tried."""
 
 
 def lower_contraction(config: Config, *operations: Contraction, timing: Timing | None = None) -> tuple[Run, ...]:

@@ -9,7 +9,7 @@ from .program import Program
 from .single import Single
 from .window import Window
 
-MAX_DIMENSION = 4096
+MAX_DIMENSION = 1 << 17
 
 
 def compile_matmul(
@@ -33,7 +33,7 @@ def compile_matmul(
     ``weights`` is ``b`` as a constant; without it ``b`` is an input of the program. ``bias`` (int32 ``[n]`` or an int) is added
     to the sum, from which ``input_zero_point`` times the columns of ``weights`` is taken off. An int8 result is then scaled
     by ``scale`` (float32 ``[n]`` or one), rounded, moved by ``zero_point``, clipped to ``low`` … ``high`` and, with a ``table``
-    (int8 ``[256]``), looked up: docs/numerics.md. ``m``, ``k`` and ``n`` are 1 to 4096.
+    (int8 ``[256]``), looked up: docs/numerics.md. ``m``, ``k`` and ``n`` are 1 to 131,072.
 
     InputError for a shape, dtype or value outside these, and for memories that are too small.
     """

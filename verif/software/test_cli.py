@@ -67,9 +67,9 @@ def test_device_that_stops_is_status_1(capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (("matmul", "-m", 0, "-k", 1, "-n", 1), "m must be 1 to 4096, not 0"),
-        (("matmul", "-m", 1, "-k", 4097, "-n", 1), "k must be 1 to 4096, not 4097"),
-        (("matmul", "-m", 1, "-k", 1, "-n", -3), "n must be 1 to 4096, not -3"),
+        (("matmul", "-m", 0, "-k", 1, "-n", 1), "m must be 1 to 131072, not 0"),
+        (("matmul", "-m", 1, "-k", 131073, "-n", 1), "k must be 1 to 131072, not 131073"),
+        (("matmul", "-m", 1, "-k", 1, "-n", -3), "n must be 1 to 131072, not -3"),
         (("matmul", "-m", "x", "-k", 1, "-n", 1), "invalid int value: 'x'"),
         (("matmul", "-m", 1, "-k", 1), "arguments are required: -n"),
         ((*MATMUL, "--seed", -1), "seed must not be negative"),

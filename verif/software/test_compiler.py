@@ -299,8 +299,8 @@ BASE = PRESETS["base"]
 @pytest.mark.parametrize(
     ("call", "named"),
     [
-        (lambda: compile_matmul(BASE, 0, 4, 4), "m must be 1 to 4096, not 0"),
-        (lambda: compile_matmul(BASE, 4, 4097, 4), "k must be 1 to 4096, not 4097"),
+        (lambda: compile_matmul(BASE, 0, 4, 4), "m must be 1 to 131072, not 0"),
+        (lambda: compile_matmul(BASE, 4, 131073, 4), "k must be 1 to 131072, not 131073"),
         (lambda: compile_matmul(BASE, **SMALL, weights=np.zeros((4, 4))), "weights must be int8, not float64"),
         (
             lambda: compile_matmul(BASE, **SMALL, weights=np.zeros((4, 5), np.int8)),

@@ -9,6 +9,8 @@ from gemmary.compiler import compile_layer, layer_inputs, reference_layer
 from gemmary.compiler.values import RESIDUAL_ZERO_POINT, Values, residual_scale
 from gemmary.config import PRESETS
 from gemmary.errors import InputError
+from gemmary.runtime.device import open_device
+from gemmary.runtime.execute import execute
 from gemmary.workloads import Conv, Matmul
 from verif.golden import numerics
 from verif.software.interleave import execute_interleaved
@@ -118,3 +120,11 @@ def test_neighbouring_windows_of_a_first_convolution_share_a_run(name):
     program, inputs = compile_layer(PRESETS[name], layer), layer_inputs(layer)
     assert program.tensors["a"].share > 1
     assert np.array_equal(execute_interleaved(program, inputs, rng)["y"], reference_layer(layer, 0, inputs))
+
+
+@pytest.mark.parametrize("layer", [matmul(3, 20_000, 5), matmul(1, 17, 9000), matmul(5000, 18, 20)], ids=str)
+def test_large_sizes(layer):
+    """Beyond the counts of one instruction; the longest sum has more chunks than a semaphore can count."""
+    program, inputs = compile_layer(BASE, layer), layer_inputs(layer)
+    (result,) = execute(open_device("emulator", BASE), program, inputs).tensors.values()
+    assert np.array_equal(result, reference_layer(layer, 0, inputs))
