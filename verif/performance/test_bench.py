@@ -1,0 +1,147 @@
+"""gemmary bench and gemmary sweep as commands: reports, pages, errors, resuming."""
+
+import json
+import re
+
+import pytest
+
+from gemmary import cli
+from gemmary.bench import measure
+from gemmary.bench.problem import Problem
+from gemmary.bench.row import CAUSES
+
+LAYER = ("--layer", "matmul:20,30,40")
+FIELDS = (
+    "suite layer count m k n macs cycles utilization bound roofline_efficiency model_cycles model_error lost mismatches"
+)
+
+
+@pytest.fixture
+def run(capsys, tmp_path):
+    def run(command, *arguments):
+        """(exit status, stdout, stderr) with reports in tmp_path."""
+        try:
+            status = cli.main([command, "--output", str(tmp_path), "--jobs", "1", *map(str, arguments)])
+        except SystemExit as leave:
+            status = leave.code
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def test_report(run, tmp_path):
+    status, out, _ = run("bench", *LAYER, "--layer", "conv:8,8,16,16,3,1,1,1", "--json")
+    report = json.loads(out)
+    assert status == 0 and report["passed"] and report == json.loads((tmp_path / "report.json").read_text())
+    for row in report["rows"]:
+        assert set(FIELDS.split()) <= row.keys() and row["mismatches"] == 0
+        assert set(row["lost"]) == set(CAUSES)
+        assert sum(row["lost"].values()) == pytest.approx(row["cycles"] - row["macs"] / 256)
+        assert abs(row["model_error"]) < 0.03
+    (total,) = report["networks"]
+    assert total["cycles"] == sum(row["cycles"] for row in report["rows"]) and total["missing"] == []
+
+
+def test_totals_count_layers(run):
+    status, out, _ = run("bench", "--suite", "resnet8", "--device", "model", "--json")
+    report = json.loads(out)
+    (total,) = report["networks"]
+    assert status == 0 and total["macs"] == 12_501_632
+    assert total["cycles"] == sum(row["count"] * row["cycles"] for row in report["rows"])
+
+
+def test_resumes_where_it_stopped(run, monkeypatch):
+    first = json.loads(run("bench", *LAYER, "--json")[1])
+
+    def forbidden(*_, **__):
+        raise AssertionError("a device was opened")
+
+    monkeypatch.setattr(measure, "open_device", forbidden)
+    again = json.loads(run("bench", *LAYER, "--json")[1])
+    assert again["rows"] == first["rows"]
+    for other in (("--latency", 50), ("--bytes-per-cycle", 8), ("--seed", 1), ("--fresh",)):
+        with pytest.raises(AssertionError):
+            run("bench", *LAYER, *other)
+
+
+def test_wrong_result_is_status_1(run, monkeypatch):
+    right = Problem.expected
+
+    def wrong(problem):
+        result = right(problem)
+        result[3, 5] ^= 1
+        return result
+
+    monkeypatch.setattr(Problem, "expected", wrong)
+    status, out, _ = run("bench", *LAYER, "--device", "emulator", "--json")
+    assert status == 1 and json.loads(out)["rows"][0]["mismatches"] == 1
+
+
+def test_layer_that_cannot_be_compiled_is_a_row(run, monkeypatch):
+    def refuse(task):
+        raise measure.InputError("no mapping")
+
+    monkeypatch.setattr(measure.Problem, "of", refuse)
+    status, out, _ = run("bench", *LAYER, "--device", "model", "--json")
+    report = json.loads(out)
+    assert status == 1 and report["rows"][0]["error"] == "no mapping" and report["rows"][0]["cycles"] is None
+    assert report["networks"][0]["missing"] == ["matmul:20,30,40"]
+
+
+def test_emulator_has_no_cycles(run):
+    row = json.loads(run("bench", *LAYER, "--device", "emulator", "--json")[1])["rows"][0]
+    assert row["mismatches"] == 0 and row["cycles"] is row["utilization"] is row["lost"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--suite", "resnet51"), "unknown suite 'resnet51'"),
+        (("--layer", "matmul:1,2"), "3 numbers"),
+        (("--layer", "matmul:1,2,x"), "N must be"),
+        (("--preset", "huge"), "unknown preset"),
+        (("--preset", "nano"), "no DMA"),
+        (("--device", "board"), "device must be one of"),
+        (("--latency", 0), "latency must be"),
+        (("--bytes-per-cycle", 17), "at most 16"),
+        (("--bytes-per-cycle", -1), "above 0"),
+        (("--stalls", 1), "below 1"),
+        (("--jobs", 0), "jobs must be"),
+        (("--seed", -1), "seed must"),
+    ],
+)
+def test_bad_input_is_one_sentence(run, arguments, words):
+    status, out, err = run("bench", "--device", "model", *LAYER, *arguments)
+    assert status == 2 and out == "" and words in err and err.count("\n") == 1
+
+
+def test_pages_load_nothing(run, tmp_path):
+    run("bench", *LAYER, "--device", "model")
+    bench = (tmp_path / "index.html").read_text()
+    run("sweep", *LAYER, "--array", "8x8,16x16")
+    for page in (bench, (tmp_path / "index.html").read_text()):
+        assert page.startswith("<!doctype html>") and "<svg" in page and "matmul" in page
+        assert not re.search(r"(src|href)=|url\(|@import|https?://", page)
+
+
+def test_sweep(run):
+    status, out, _ = run("sweep", *LAYER, "--array", "8x8,16x16,8x16", "--activation-bytes", "32,64", "--json")
+    report = json.loads(out)
+    assert status == 0 and len(report["results"]) == 4 and len(report["refused"]) == 2
+    cycles = {result["name"]: result["cycles"] for result in report["results"]}
+    assert cycles["array=8x8 activation_bytes=32"] > cycles["array=16x16 activation_bytes=32"]
+    assert {result["multipliers"] for result in report["results"]} == {64, 256}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--rows", "a"), "must be numbers"),
+        (("--array", "8"), "sizes as 16x16"),
+        (("--rows", "7"), "no combination"),
+        (("--latency", "0"), "latency must"),
+    ],
+)
+def test_sweep_refuses(run, arguments, words):
+    status, out, err = run("sweep", *LAYER, *arguments)
+    assert status == 2 and out == "" and words in err
