@@ -3,6 +3,7 @@ PYTHON ?= python3
 PRESET ?=
 BOARD  ?=
 SEED   ?=
+SUITE  ?=
 JOBS   ?= auto
 SIM    ?= verilator icarus
 WAVES  ?= 0
@@ -20,19 +21,26 @@ unexport MAKEFLAGS MFLAGS MAKELEVEL
 # Two installations into one environment would trip over each other.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help venv sim test regress lint docs verilog fpga bitstream examples train lock clean
+.PHONY: help venv sim bench sweep test regress lint docs verilog fpga bitstream examples train lock clean
 
 help: ## print this list
 	@awk -F ': .*## ' '/^[a-z]+: .*##/ { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "  test and regress take SIM=verilator or SIM=icarus (default: both), K=pattern,"
 	@echo "  WAVES=1 and JOBS=n (default: one a core); verilog takes PRESET=name; fpga and bitstream"
-	@echo "  take BOARD=name (default: ulx3s-85f), PRESET=name and SEED=n."
+	@echo "  take BOARD=name (default: ulx3s-85f), PRESET=name and SEED=n; bench takes SUITE=names (default: all),"
+	@echo "  sweep too (default: tiny); both take PRESET=name and JOBS=n."
 
 venv: $(VENV)/test.stamp ## make .venv with everything that sim, test and lint need
 
 sim: need-g++ $(VENV)/rtl.stamp ## classify handwritten digits on the simulated RTL, checked bit for bit
 	@$(BIN)/python -m scripts.sim
+
+bench: need-g++ $(VENV)/rtl.stamp ## measure networks layer by layer on the simulated RTL: build/bench/index.html (docs/bench.md)
+	@$(BIN)/gemmary bench $(addprefix --suite ,$(or $(SUITE),all)) $(if $(PRESET),--preset "$(PRESET)") $(BENCH_JOBS)
+
+sweep: $(VENV)/rtl.stamp ## compare configurations by the cycle model: build/sweep/index.html (docs/bench.md)
+	@$(BIN)/gemmary sweep $(addprefix --suite ,$(or $(SUITE),tiny)) --array 8x8,16x8,16x16,32x16,32x32 --activation-bytes 64,128,256 $(if $(PRESET),--preset "$(PRESET)") $(BENCH_JOBS)
 
 test: need-simulators $(VENV)/test.stamp ## run every test, in both simulators
 	@$(PYTEST) --junitxml=build/test/junit.xml
@@ -69,6 +77,7 @@ lock: $(VENV)/test.stamp $(VENV)/examples.stamp $(VENV)/fpga.stamp $(VENV)/train
 clean: ## remove what was built; .venv stays
 	@rm -rf build
 
+BENCH_JOBS = $(if $(filter-out auto,$(JOBS)),--jobs $(JOBS))
 FPGA = $(BIN)/python -m scripts.fpga $(if $(BOARD),--board "$(BOARD)") $(if $(PRESET),--preset "$(PRESET)") $(if $(SEED),--seed "$(SEED)")
 PYTEST = $(BIN)/pytest -n $(JOBS) --dist worksteal --durations=10 $(if $(K),-k "$(K)")
 

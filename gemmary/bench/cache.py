@@ -11,7 +11,10 @@ from .problem import Problem
 from .task import Task
 
 SOURCES = {"rtl": ("hdl", "gemmary.runtime"), "emulator": ("gemmary.emulator", "gemmary.runtime")}
-"""What makes a device: packages whose files are part of a key. Bench itself says what is random and what is right."""
+"""What makes a device: packages whose files are part of a key."""
+
+JUDGES = ("gemmary.bench.measure", "gemmary.bench.problem", "gemmary.compiler.values")
+"""Modules that run the device and say what is right."""
 
 
 class Cache:
@@ -46,16 +49,21 @@ class Cache:
 
     @cached_property
     def _sources(self) -> dict[str, str]:
-        return {device: _digest((*packages, "gemmary.bench")) for device, packages in SOURCES.items()}
+        return {device: _digest((*packages, *JUDGES)) for device, packages in SOURCES.items()}
 
 
-def _digest(packages: tuple[str, ...]) -> str:
-    """Of the source files of packages; nothing is imported."""
+def _digest(names: tuple[str, ...]) -> str:
+    """Of the source files of packages and modules; of those, nothing but parent packages is imported."""
     digest = hashlib.sha256()
-    for package in packages:
-        spec = find_spec(package)
-        for folder in spec.submodule_search_locations if spec else ():
-            for path in sorted(Path(folder).rglob("*")):
-                if path.suffix in (".py", ".cpp", ".h"):
-                    digest.update(path.name.encode() + path.read_bytes())
+    for name in names:
+        spec = find_spec(name)
+        if spec is None:
+            continue
+        folders = spec.submodule_search_locations
+        paths = (
+            [path for folder in folders for path in sorted(Path(folder).rglob("*"))] if folders else [Path(spec.origin)]
+        )
+        for path in paths:
+            if path.suffix in (".py", ".cpp", ".h"):
+                digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()

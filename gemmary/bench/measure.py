@@ -1,5 +1,6 @@
 """Measures one layer."""
 
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -38,7 +39,7 @@ def measure(task: Task, cache: Cache | None = None, progress: Callable[[int], No
     else:
         outcome = _run(task, problem, cache, progress)
         report = Report(**outcome["report"])
-        measured["mismatches"] = outcome["mismatches"]
+        measured |= {name: outcome[name] for name in ("mismatches", "seconds")}
         measured["instructions"] = report.instructions
         if report.cycles:
             measured |= {name: getattr(report, name) for name in ("cycles", "read_bytes", "write_bytes")}
@@ -48,7 +49,7 @@ def measure(task: Task, cache: Cache | None = None, progress: Callable[[int], No
 
 
 def _run(task: Task, problem: Problem, cache: Cache | None, progress) -> dict:
-    """What the device made of the problem: ``mismatches`` and the ``report``, both as JSON knows them."""
+    """What the device made of the problem: ``mismatches``, ``seconds`` and the ``report``, all as JSON knows them."""
     key = cache.key(task, problem) if cache else None
     if cache and (known := cache.get(key)):
         return known
@@ -59,12 +60,18 @@ def _run(task: Task, problem: Problem, cache: Cache | None, progress) -> dict:
         options |= {"stall_probability": memory.stalls, "progress": progress}
     device = open_device(task.device, task.config, **options)
     try:
+        begin = time.perf_counter()
         result = execute(device, program, problem.inputs)
+        seconds = time.perf_counter() - begin
     finally:
         device.close()
     found, right = result.tensors["y"], problem.expected()
     wrong = np.count_nonzero(found != right) if found.shape == right.shape else right.size
-    outcome = {"mismatches": int(wrong), "report": _total([r for layer in result.layers for r in layer.reports])}
+    outcome = {
+        "mismatches": int(wrong),
+        "seconds": round(seconds, 3),
+        "report": _total([r for layer in result.layers for r in layer.reports]),
+    }
     if cache:
         cache.put(key, outcome)
     return outcome

@@ -75,7 +75,8 @@ def _tiles(report: dict) -> list[Tile]:
                 f"{report['model_error_mean']:.2%}", f"mean error of the model, worst {report['model_error_worst']:.2%}"
             )
         )
-    shown.append(Tile(f"{report['wall_s']:.0f} s", "this run took"))
+    if report["simulation_s"]:
+        shown.append(Tile(f"{report['simulation_s']:.0f} s", "of one core on the device"))
     return shown
 
 

@@ -32,6 +32,7 @@ def make_report(config: Config, memory: Memory, device: str, rows: list[Row], wa
         "model_error_mean": sum(errors) / len(errors) if errors else None,
         "model_error_worst": max(errors) if errors else None,
         "wall_s": round(wall_s, 3),
+        "simulation_s": round(sum(row.seconds or 0 for row in rows), 3),
         "networks": [total.as_dict() for total in totals],
         "rows": [_rounded(row.as_dict()) for row in rows],
     }

@@ -14,7 +14,8 @@ class Row:
     """What one layer took, and would have taken at best. docs/bench.md says what the fields mean.
 
     Figures are of one of the ``count`` equal layers. ``cycles`` is None on a device without a clock, ``model_error`` without a
-    measurement, ``mismatches`` without a result; ``intensity`` is in MACs a byte, of reads or writes, whichever are more; with an ``error`` everything that was to be measured is None.
+    measurement, ``mismatches`` and ``seconds`` (that the
+    device ran for) without a result; ``intensity`` is in MACs a byte, of reads or writes, whichever are more; with an ``error`` everything that was to be measured is None.
     """
 
     suite: str
@@ -38,6 +39,7 @@ class Row:
     read_bytes: int | None = None
     write_bytes: int | None = None
     instructions: int | None = None
+    seconds: float | None = None
     extrapolated: bool = False
     error: str | None = None
 

@@ -116,7 +116,12 @@ def _show(report: dict, paths: list[Path]) -> None:
     if report["model_error_mean"] is not None:
         mean, worst = report["model_error_mean"], report["model_error_worst"]
         out.print(f"model error  mean {mean:.2%}, worst {worst:.2%}", highlight=False)
-    out.print(f"report       {', '.join(map(str, paths))} ({report['wall_s']:.0f} s)", soft_wrap=True, highlight=False)
+    took = f"{report['wall_s']:.0f} s, {report['simulation_s']:.0f} s of one core on the device"
+    out.print(
+        f"report       {', '.join(map(str, paths))} ({took}, kept from earlier runs included)",
+        soft_wrap=True,
+        highlight=False,
+    )
 
 
 def _cells(name: str, figures: dict) -> tuple[str, ...]:
