@@ -107,7 +107,7 @@ class _Diagonal(Lowering):
             | window.bounds(block)
             | walk_fields(
                 Opcode.MATMUL, "activation", first & 0xFFFF, counts,
-                n=block.in_positions, ky=dy * line, kx=dx, y=sy * line, x=sx,
+                n=block.in_positions, ky=dy * line, kx=dx, y=sy // window.row_step * line, x=sx,
             )
             | walk_fields(
                 Opcode.MATMUL, "weight", weight, counts,

@@ -93,7 +93,7 @@ class _Lowering:
             | self.operation.requantization.scalar_fields()
             | walk_fields(
                 Opcode.VECTOR, "source", first & 0xFFFF, counts,
-                n=block.in_image * step, y=sy * line * step, x=sx * step, ky=dy * line * step, kx=dx * step,
+                n=block.in_image * step, y=sy // window.row_step * line * step, x=sx * step, ky=dy * line * step, kx=dx * step,
             )
             | walk_fields(
                 Opcode.VECTOR, "result", result, counts, n=outputs * step, y=block.columns * step, x=step

@@ -90,7 +90,7 @@ class Product:
             | walk_fields(
                 Opcode.MATMUL, "activation", word & 0xFFFF, counts,
                 n=block.in_image * over_images * across, k=along,
-                ky=dy * line * across, kx=dx * across, y=sy * line * across, x=sx * across,
+                ky=dy * line * across, kx=dx * across, y=sy // window.row_step * line * across, x=sx * across,
             )
             | walk_fields(
                 Opcode.MATMUL, "weight", weight, counts,

@@ -22,7 +22,7 @@ def load_inputs(
 ) -> Iterator[dict[str, int]]:
     """Fields that load what ``block`` reads of channel words ``(first, count)`` to activation word ``address``.
 
-    It lies there as ``[words, images, in_rows, in_columns]``.
+    It lies there as ``[words, images, in_rows, in_columns]``, with the rows that the window reads alone.
     """
     first, count = words
     granules = config.rows // config.bus_bytes
@@ -31,7 +31,7 @@ def load_inputs(
     loops = [
         Loop(count, tensor.plane_bytes, block.in_positions * granules),
         Loop(block.images, image * tensor.word_bytes, block.in_image * granules),
-        Loop(block.in_rows, line * tensor.word_bytes, block.in_columns * granules),
+        Loop(block.in_rows, window.row_step * line * tensor.word_bytes, block.in_columns * granules),
     ]
     external = tensor.address + first * tensor.plane_bytes + position * tensor.word_bytes
     length = block.in_columns * tensor.word_bytes

@@ -166,7 +166,7 @@ class _Lowering:
         granules = self.config.rows // self.config.bus_bytes
         across = block.images * packing.pieces
         loops = [
-            Loop(block.in_rows, source.row_bytes, across * granules),
+            Loop(block.in_rows, packing.packed.row_step * source.row_bytes, across * granules),
             Loop(block.images, source.shape[1] * source.row_bytes, packing.pieces * granules),
             Loop(packing.pieces, packing.outputs * packing.window.stride[1] * packing.channels, granules),
         ]
@@ -191,7 +191,7 @@ class _Lowering:
             | {"activation_dtype": DType.INT8, "weight_dtype": DType.INT8, "accumulator_dtype": DType.INT32}
             | walk_fields(
                 Opcode.MATMUL, "activation", (source + block.y_start * across) & 0xFFFF, counts,
-                ky=window.dilation[0] * across, y=window.stride[0] * across, x=1,
+                ky=window.dilation[0] * across, y=window.stride[0] // window.row_step * across, x=1,
             )
             | walk_fields(
                 Opcode.MATMUL, "weight", tile * packing.outputs * kh * rows, counts, n=kh * rows, ky=rows

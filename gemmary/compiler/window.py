@@ -15,7 +15,7 @@ INSIDE = {"y_limit": 1, "x_limit": 1}
 
 @dataclass(frozen=True)
 class Block:
-    """A part of the outputs (whole images, or rows and columns of one) and the inputs that it reads.
+    """A part of the outputs (whole images, or rows and columns of one) and the inputs that it reads, every ``row_step``-th row.
 
     ``y_start`` and ``x_start`` are the coordinates of the first tap of the first output, counted from the first input row and
     column of the block; outside 0 … ``in_rows``, 0 … ``in_columns`` lies padding.
@@ -111,6 +111,11 @@ class Window:
         """Whether any output reads outside its image."""
         return any(n for pair in self.padding for n in pair)
 
+    @cached_property
+    def row_step(self) -> int:
+        """Image rows from one that is read to the next: only a kernel of one row, without padding, leaves some out."""
+        return self.stride[0] if self.kernel[0] == 1 and not self.padded else 1
+
     def folded(self) -> "Window":
         """The same outputs over fewer, longer loops: images become rows and rows columns where windows allow it."""
         return self._images_as_rows()._rows_as_columns()
@@ -144,6 +149,7 @@ class Window:
         for image, images in _parts(self.images, split.images):
             for row, rows in _parts(self.out_height, split.rows):
                 in_row, in_rows, y_start = self._inputs(0, row, rows)
+                in_rows = -(-in_rows // self.row_step)
                 for column, columns in _parts(self.out_width, split.columns):
                     in_column, in_columns, x_start = self._inputs(1, column, columns)
                     yield Block(

@@ -113,6 +113,7 @@ def test_row_packed_convolution(config):
         (1, (3, 3), (1, 1), ((1, 1), (1, 1))),
         (3, (1, 2), (2, 1), ((2, 1), (2, 2))),
         (1, (2, 3), (1, 2), ((0, 0), (2, 1))),
+        (1, (1, 3), (2, 1), ((0, 0), (0, 0))),
     ):
         x, w = int8(rng, 3, 5, 8, cin), int8(rng, *kernel, cin, 6)
         program = compile_conv2d(

@@ -41,6 +41,7 @@ LAYERS = [
     matmul(1, 37, 40, batch=2, constant=False, transposed=True, output="int32"),
     conv(9, 7, 20, 18, 3, 2, 1, activation="relu6"),
     conv(9, 7, 20, 18, residual=True),
+    conv(9, 8, 20, 18, 1, 2),
     conv(12, 12, 3, 16, 3, 2, 1),
     conv(11, 9, 40, 40, 3, 2, 1, groups=40, activation="relu6"),
     conv(7, 8, 24, 24, 3, 1, 1, groups=6, residual=True),
