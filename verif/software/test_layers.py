@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gemmary.compiler import compile_layer, layer_inputs, reference_layer
+from gemmary.compiler.tensor import Tensor, Turned
 from gemmary.compiler.values import RESIDUAL_ZERO_POINT, Values, residual_scale
 from gemmary.config import PRESETS
 from gemmary.errors import InputError
@@ -37,6 +38,7 @@ LAYERS = [
     matmul(7, 20, 33, batch=3, residual=True),
     matmul(13, 20, 37, batch=3, constant=False),
     matmul(21, 20, 37, batch=2, constant=False, transposed=True),
+    matmul(80, 40, 70, batch=2, constant=False, transposed=True),
     matmul(2, 20, 70, batch=3, constant=False, transposed=True),
     matmul(1, 37, 40, batch=2, constant=False, transposed=True, output="int32"),
     conv(9, 7, 20, 18, 3, 2, 1, activation="relu6"),
@@ -102,6 +104,13 @@ def test_every_kind_of_layer(name):
         assert {n: program.tensors[n].shape for n in program.inputs} == {n: a.shape for n, a in inputs.items()}
         result = execute_interleaved(program, inputs, rng)["y"]
         assert np.array_equal(result, reference_layer(layer, 5, inputs)), layer
+
+
+def test_few_queries_are_turned_round():
+    """Both ways of a transposed operand are among the layers."""
+    for m, kind in ((80, Tensor), (2, Turned)):
+        program = compile_layer(BASE, matmul(m, 40, 70, batch=2, constant=False, transposed=True))
+        assert type(program.tensors["y"].part) is kind
 
 
 def test_the_seed_decides():
