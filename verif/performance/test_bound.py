@@ -5,13 +5,14 @@ import pytest
 from gemmary.bench import Memory
 from gemmary.bench.bound import bound
 from gemmary.config import preset
-from gemmary.workloads import Conv, Matmul, load, names, parse
+from gemmary.workloads import SUITES, Conv, Matmul, load, names, parse
 from verif.performance import bound as golden
 
 
-@pytest.mark.parametrize("name", names())
-@pytest.mark.parametrize("config", ["base", "ulx3s-85f"])
-def test_agrees_on_every_layer(name, config):
+@pytest.mark.parametrize(
+    ("config", "name"), [("base", name) for name in names()] + [("ulx3s-85f", name) for name in SUITES["tiny"]]
+)
+def test_agrees_on_every_layer(config, name):
     config = preset(config)
     for layer in load(name).layers:
         for rate in (config.bus_bytes, 2.5):
