@@ -10,6 +10,7 @@ from gemmary.compiler.tensor import Tensor, Turned
 from gemmary.compiler.values import RESIDUAL_ZERO_POINT, Values, residual_scale
 from gemmary.config import PRESETS
 from gemmary.errors import InputError
+from gemmary.performance.model import Timing, estimate
 from gemmary.runtime.device import open_device
 from gemmary.runtime.execute import execute
 from gemmary.workloads import Conv, Matmul
@@ -138,3 +139,9 @@ def test_large_sizes(layer):
     program, inputs = compile_layer(BASE, layer), layer_inputs(layer)
     (result,) = execute(open_device("emulator", BASE), program, inputs).tensors.values()
     assert np.array_equal(result, reference_layer(layer, 0, inputs))
+
+
+def test_the_tiler_decides_for_the_given_memory():
+    layer, slow = matmul(49, 576, 160), Timing(BASE, latency=400)
+    (ours,), (theirs,) = (compile_layer(BASE, layer, timing=timing).layers[0].runs for timing in (slow, None))
+    assert ours.expected_cycles == estimate(slow, ours.code).cycles < estimate(slow, theirs.code).cycles
