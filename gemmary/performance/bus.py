@@ -24,11 +24,12 @@ AGAIN = 2
 class Load:
     """A load at work: ``bursts`` still to be requested, of ``each`` cycles of data, which come after ``latency``."""
 
-    __slots__ = ("behind", "bursts", "each", "freed", "instruction", "latency", "request")
+    __slots__ = ("begin", "behind", "bursts", "each", "freed", "instruction", "latency", "request")
 
     def __init__(self, instruction: tuple, start: float, runs: int, bursts: int, each: float, latency: float):
         self.instruction, self.bursts, self.each, self.latency = instruction, bursts, each, latency
         self.request = start + REQUEST - 1
+        self.begin = inf  # when the first data come
         self.freed = start + runs + 2
         """When all runs but the last two have been requested, of which ``behind`` bursts are left then."""
         self.behind = 2 * bursts // runs if runs > 2 else -1
@@ -90,6 +91,11 @@ class ReadBus:
     def _request(self) -> float:
         return max(self.loads[0].request + 1, self.window[0] + AGAIN)
 
+    def delay(self, since: float, cycles: float) -> None:
+        """Data that are to come after ``since`` come later."""
+        self.free += cycles
+        self.window = deque(end + cycles if end > since else end for end in self.window)
+
     def step(self, until: float) -> Load | None:
         """Commits the next request, and those of the same load up to ``until``. The load that is complete with it, if any:
         ``free`` is then when its data have come."""
@@ -103,6 +109,7 @@ class ReadBus:
         load, window, until = self.loads[0], self.window, min(until, ask)
         free, left, each, latency = self.free, load.bursts, load.each * self.slow, load.latency
         request, behind, steady = self._request(), load.behind, 0
+        load.begin = min(load.begin, max(free, request + latency))
         while True:
             if request + latency > free:
                 free, steady = request + latency, 0

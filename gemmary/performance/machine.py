@@ -56,32 +56,31 @@ class Machine:
         self.queued: list[list[tuple]] = [[] for _ in Engine]  # (when dispatched, index)
         self.free = [0.0] * len(Engine)
         self.known = True  # whether free[LOAD] is
-        self.signals: list[list[tuple]] = [
-            [] for _ in range(SEMAPHORES)
-        ]  # (time, what a tensor engine then waited for)
+        self.signals: list[list[list]] = [[] for _ in range(SEMAPHORES)]  # (time, what a tensor engine then waited for)
         self.used = [0] * SEMAPHORES
         self.busy = [0.0] * len(Engine)
         self.idle = dict.fromkeys(CAUSES, 0.0)
         self.rows = 0
         self.rested = self.swapped = 0.0  # when the array took its last row, and began its last tile
         self.drained = [0.0, 0.0]  # ends of the last two vector instructions
-        self.requantizing = inf  # since when the vector engine has had work
+        self.writing = 0.0  # until when the vector engine writes activations
+        self.arriving: list[list] = []  # loads whose data are to come: begin, end, signals
         self.write_free = 0.0
         self.end = 0.0
         self.log: list[tuple] = []
+        self.starts: list[tuple | None] = [None] * len(Engine)  # of the next instruction of each engine
 
     def run(self) -> Estimate:
         """RuntimeError where the program would hang."""
         dispatch, sent, total = 0.0, 0, len(self.program)
-        starts: list[tuple | None] = [None] * len(Engine)  # of the next instruction of each engine
         while len(self.log) < total or self.bus.loads:
             while sent < total and (time := self._dispatch(sent, dispatch)) is not None:
                 dispatch, sent = time, sent + 1
             best, chosen = inf, -1
             for engine in ENGINES:
-                start = starts[engine]
+                start = self.starts[engine]
                 if start is None:
-                    start = starts[engine] = self._start(engine)
+                    start = self.starts[engine] = self._start(engine)
                 if start is not None and start[0] < best:
                     best, chosen = start[0], engine
             request = self.bus.next
@@ -90,8 +89,8 @@ class Machine:
                     raise RuntimeError(f"the program hangs: {len(self.log)} of {total} instructions have started")
                 self._step(best)
             else:
-                self._execute(chosen, *starts[chosen])
-                starts[chosen] = None
+                start, self.starts[chosen] = self.starts[chosen], None
+                self._execute(chosen, *start)
         cycles = ceil(self.end) + 1
         self.idle["fill_drain"] += cycles - self.rested
         idle = {cause: round(value) for cause, value in self.idle.items()}
@@ -152,23 +151,27 @@ class Machine:
         self.log.append((index, start, end))
         self._signal(instruction[2], end, cause)
 
-    def _signal(self, mask: int, time: float, cause: str) -> None:
+    def _signal(self, mask: int, time: float, cause: str) -> list[list]:
+        signals: list[list] = []
         self.end = max(self.end, time)
         while mask:
             low = mask & -mask
-            self.signals[low.bit_length() - 1].append((time, cause))
+            signals.append([time, cause])
+            self.signals[low.bit_length() - 1].append(signals[-1])
             mask ^= low
+        return signals
 
     def _step(self, until: float) -> None:
         """Lets the read bus make requests. A load that is complete signals."""
         bus = self.bus
-        bus.slow = 1.0 + self.conflict * min(1.0, self.busy[VECTOR] / max(1.0, bus.free - self.requantizing))
+        bus.slow = 1.0 + self.conflict if bus.free < self.writing else 1.0
         load = bus.step(until)
         if load:
             place, _, _, signal, _, _, _, space, *_ = load.instruction
             end = bus.free + LOADED
             self.log[place] = (*self.log[place][:2], end)
-            self._signal(signal, end, "weights" if space == WEIGHT else "load")
+            signals = self._signal(signal, end, "weights" if space == WEIGHT else "load")
+            self.arriving.append([load.begin, end, signals])
         if not self.known and len(bus.loads) < 2:
             self.known = True
             self.free[LOAD] = max(self.free[LOAD], (load or bus.loads[0]).freed)
@@ -208,12 +211,28 @@ class Machine:
     def _vector(self, start: float, rows: int, narrow: bool) -> float:
         work = rows * self.config.lane_groups
         self.busy[VECTOR] += work
-        self.requantizing = min(self.requantizing, start)
         end = start + work + REQUANTIZED
+        if narrow:
+            self._collide(start + REQUANTIZED, end)
         # Two instructions are on their way at most.
         self.free[VECTOR] = max(start + work + 1, self.drained[1])
         self.drained = [self.drained[1], end]
         return end
+
+    def _collide(self, begin: float, end: float) -> None:
+        """The vector engine writes activations, so data that arrive meanwhile take longer, and later ones come later."""
+        self.writing, delay = end, 0.0
+        self.arriving = [load for load in self.arriving if load[1] > begin]
+        for load in self.arriving:
+            longer = self.conflict * max(0.0, min(load[1], end) - max(load[0], begin)) / self.beat
+            load[0] += delay
+            delay += longer
+            load[1] += delay
+            for signal in load[2]:
+                signal[0] += delay
+        if delay:
+            self.bus.delay(begin, delay)
+            self.starts = [None] * len(Engine)  # they may have counted on these loads
 
     def _store(self, start: float, runs: int, bursts: int, beats: int) -> float:
         cycles = beats * self.beat
