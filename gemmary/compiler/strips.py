@@ -50,12 +50,16 @@ class Strips:
 
     @property
     def words(self) -> int:
-        return -(-self.channels // self.word)
+        """That the window which begins farthest within its first word touches."""
+        return -(-(max(map(self.start, range(self.share))) + self.channels) // self.word)
+
+    def start(self, p: int) -> int:
+        """The byte of its first word with which window ``p`` of a run begins."""
+        return p * self.step_bytes % self.word
 
     def fits(self) -> bool:
-        """Whether the windows of a run fill a row, and none needs a word more than alone."""
-        starts = [p * self.step_bytes % self.word for p in range(self.share)]
-        return self.window.out_width % self.share == 0 and max(starts) + self.channels <= self.words * self.word
+        """Whether whole runs make a row of outputs."""
+        return self.window.out_width % self.share == 0
 
     @property
     def step_bytes(self) -> int:
@@ -82,8 +86,8 @@ class Strips:
 
     @cached_property
     def size(self) -> int:
-        """The last word may reach beyond the last column."""
-        return self.shape[0] * self.window.out_height * self.row_bytes + self.word
+        """The last words may reach beyond the last column."""
+        return self.shape[0] * self.window.out_height * self.row_bytes + self.words * self.word
 
     @property
     def outputs(self) -> Window:
@@ -97,7 +101,7 @@ class Strips:
         padded = np.pad(array, ((0, 0), *window.padding, (0, 0)), constant_values=self.outside)
         tops = window.stride[0] * np.arange(window.out_height)
         rows = tops[:, None] + window.dilation[0] * np.arange(window.kernel[0])
-        return padded[:, rows].swapaxes(2, 3).tobytes() + bytes(self.word)
+        return padded[:, rows].swapaxes(2, 3).tobytes() + bytes(self.words * self.word)
 
     def weights(self, weights: np.ndarray, columns: int) -> np.ndarray:
         """``[kh, kw, cin, cout]`` as ``[channels, cout]`` of the matrix product, for ``columns`` columns of the array."""
@@ -108,8 +112,7 @@ class Strips:
         result = np.zeros((self.words * self.word, outputs // columns, self.share, columns), np.int8)
         padded = np.pad(flat, ((0, 0), (0, outputs - flat.shape[1]))).reshape(self.channels, -1, columns)
         for p in range(self.share):
-            start = p * self.step_bytes % self.word
-            result[start : start + self.channels, :, p] = padded
+            result[self.start(p) : self.start(p) + self.channels, :, p] = padded
         return result.reshape(self.words * self.word, -1)
 
     def loads(self, config: Config, block: Block, words: tuple[int, int], of: int, address: int) -> Iterator[dict]:
