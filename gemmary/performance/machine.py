@@ -94,7 +94,9 @@ class Machine:
         cycles = ceil(self.end) + 1
         self.idle["fill_drain"] += cycles - self.rested
         idle = {cause: round(value) for cause, value in self.idle.items()}
-        idle["fill_drain"] += cycles - self.rows - sum(idle.values())
+        rest = cycles - self.rows - sum(idle.values())
+        assert abs(rest) <= len(CAUSES), "a cycle has no cause, or two"
+        idle["fill_drain"] += rest  # what rounding left
         return Estimate(cycles, dict(zip(Engine, map(round, self.busy))), self.rows, idle)
 
     def _dispatch(self, index: int, before: float) -> float | None:
