@@ -45,7 +45,8 @@ def _against(results: list[dict], axis: int) -> str:
     points = []
     for result in results:
         array = f"{result['config']['rows']} x {result['config']['columns']}"
-        memory = f"{result['memory_bytes'] >> 10} KiB"
+        scratchpads = result["config"]["activation_bytes"] + result["config"]["weight_bytes"]
+        memory = f"{scratchpads >> 10} KiB of scratchpads"
         x, series = ((result["multipliers"], memory), (result["memory_bytes"], array))[axis]
         note = f"{result['name']}: {result['cycles']:,} cycles, {result['utilization']:.1%} of peak"
         points.append(Point(x, result["cycles"], note, series))

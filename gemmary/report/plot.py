@@ -55,8 +55,9 @@ def plot(
         )
         content.append(element("polyline", points=path, stroke_width=1.6, **style))
         if line.name:
-            at = line.points[-2]
-            content.append(text(across(at[0]) - 4, up(at[1]) - 7, line.name, text_anchor="end", class_="soft"))
+            (ax, ay), (_, by) = line.points[-2:]
+            side, anchor = (6, "start") if by < ay else (-4, "end")  # beside the line, not on it
+            content.append(text(across(ax) + side, up(ay) - 7, line.name, text_anchor=anchor, class_="soft"))
     for point in points:
         content.append(
             element(
