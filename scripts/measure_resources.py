@@ -23,7 +23,10 @@ CELLS = ("LUT4", "CCU2C", "TRELLIS_FF", "TRELLIS_DPR16X4", "MULT18X18D", "DP16KD
 AVAILABLE = {"LUT4": 83_640, "TRELLIS_FF": 83_640, "MULT18X18D": 156, "DP16KD": 208}
 """Of an LFE5U-85F. A CCU2C takes two LUT4, a TRELLIS_DPR16X4 four (and two for its writes)."""
 PLACE_SECONDS = 600
-PLACE = ("--85k", "--speed", "6", "--out-of-context", "--freq", "200", "--seed", "1", "--timing-allow-fail")
+PLACE = (
+    *("--85k", "--speed", "6", "--out-of-context", "--freq", "200", "--seed", "1", "--timing-allow-fail"),
+    *("--placer", "static", "--router", "router2"),
+)
 
 
 def measure(config: Config, place: bool = True) -> dict:
@@ -33,7 +36,9 @@ def measure(config: Config, place: bool = True) -> dict:
         folder = Path(name)
         (folder / "gemmary.v").write_text(verilog)
         found = {"verilog_sha256": hashlib.sha256(verilog.encode()).hexdigest(), "cells": synthesize(folder)}
-        if place:
+        if any(found["cells"][kind] > there for kind, there in AVAILABLE.items()):
+            found |= {"mhz": None, "note": "does not fit"}
+        elif place:
             found |= place_and_route(folder)
     return found
 

@@ -11,6 +11,10 @@ from hdl.array.multiplier import DotSignature
 
 from .chip import Chip
 from .ecp5_registers import absorb_output_registers
+from .netlist import top_module
+
+ROUTE_MARGIN = 10
+"""Tiles around the pins of a net."""
 
 # MHz, data sheet FPGA-DS-02012.
 VCO = (400, 800)
@@ -39,8 +43,15 @@ def ecp5(size: str, speed: str, package: str) -> Chip:
             "dsp": ("MULT18X18D",),
             "bram": ("DP16KD",),
         },
-        finish=absorb_output_registers,
+        finish=finish,
     )
+
+
+def finish(netlist: dict) -> None:
+    """Absorbs output registers, and lets the router look further around a net than its options allow: in crowded places the
+    way out is more than 3 tiles long."""
+    absorb_output_registers(netlist)
+    top_module(netlist)["settings"] = {f"router2/bbMargin/{axis}": f"{ROUTE_MARGIN:032b}" for axis in "xy"}
 
 
 def dividers(source: Fraction, wanted: Fraction) -> tuple[int, int, int]:
@@ -94,7 +105,9 @@ DSP_ROWS = (10, 34, 58)
 DSP_COLUMNS = (4, 13, 22, 31, 40, 49, 58, 69, 78, 87, 96, 105, 114)
 BLOCK_MULTIPLIERS = ((0, 0), (1, 1), (4, 4), (5, 5))
 """Of an LFE5U-85F: where its blocks of four multipliers begin, and (column, number) of each in its block."""
-BLOCKS = len(DSP_ROWS) * len(DSP_COLUMNS)
+ARRAY_COLUMNS = tuple(x for i, x in enumerate(DSP_COLUMNS) if i not in (3, 9))
+"""Those of the array. The others are for the requantizer's multipliers, which so lie among what they work with."""
+BLOCKS = len(DSP_ROWS) * len(ARRAY_COLUMNS)
 
 
 class Ecp5DotProduct(wiring.Component):
@@ -102,7 +115,7 @@ class Ecp5DotProduct(wiring.Component):
 
     Operands lie in the upper bits, above zeros, and products in the upper bits too: no sign has to be carried to the other
     ten inputs, which would cost more routes than everything else. With ``block`` its multipliers are that one's, counted along
-    the chip: 3 rows a column.
+    the array's columns of blocks: 3 rows a column.
     """
 
     latency = 3 + 2
@@ -139,7 +152,7 @@ class Ecp5DotProduct(wiring.Component):
         if self.block is not None:
             column, row = divmod(self.block, len(DSP_ROWS))
             offset, number = BLOCK_MULTIPLIERS[i]
-            wires["a_BEL"] = f"X{DSP_COLUMNS[column] + offset}/Y{DSP_ROWS[row]}/MULT18_{number}"
+            wires["a_BEL"] = f"X{ARRAY_COLUMNS[column] + offset}/Y{DSP_ROWS[row]}/MULT18_{number}"
         m.submodules[f"multiplier_{i}"] = Instance(
             "MULT18X18D", i_CLK0=ClockSignal(), i_CE0=Const(1, 1), i_RST0=Const(0, 1), **wires
         )

@@ -7,6 +7,8 @@ array's multipliers are, the logic between them spreads too.
 import re
 from collections.abc import Callable, Mapping
 
+from .netlist import top_module
+
 ROWS = (22, 46, 70, 82)
 BLOCKS = (4, 13, 22, 31, 40, 49, 58, 69, 78, 87, 96, 105, 114)
 BLOCK_RAMS = (0, 2, 4, 6)
@@ -21,7 +23,7 @@ Rules = Mapping[str, Callable[..., Place]]
 def place_block_rams(netlist: dict, rules: Rules) -> int:
     """Pins the RAMs of ``netlist``, Yosys' JSON of a flat design, that match a rule; returns how many. A place beyond the chip, or
     one that is taken, leaves the RAM to the placer."""
-    top = next(module for module in netlist["modules"].values() if int(str(module["attributes"].get("top", 0)), 2))
+    top = top_module(netlist)
     taken = set()
     for name, cell in top["cells"].items():
         if cell["type"] != "DP16KD":

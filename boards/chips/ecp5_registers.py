@@ -2,6 +2,8 @@
 
 from collections import Counter
 
+from .netlist import top_module
+
 OUTPUTS = 18
 PSEUDO_DUAL_PORT = 36
 """With this width port A only writes, and B reads through the outputs of both."""
@@ -14,7 +16,7 @@ def absorb_output_registers(netlist: dict) -> int:
     the port and one enable, and none with a reset. If the enable is the read enable a cycle later, the register takes a
     word in every cycle instead: the RAM shows the same one until it reads again.
     """
-    top = next(module for module in netlist["modules"].values() if int(str(module["attributes"].get("top", 0)), 2))
+    top = top_module(netlist)
     cells = top["cells"]
     readers: dict[int, list[tuple[str, str]]] = {}
     drivers: dict[int, str] = {}
