@@ -5,7 +5,7 @@ import re
 
 from gemmary.errors import GemmaryError
 
-from .build import BUILD, Build, digest, elaborate, source_texts
+from .build import BUILD, Build, digest, elaborate, flow_texts, source_texts
 
 _USED = re.compile(r"^Info:\s+(\w+):\s+(\d+)/\s*(\d+)", re.MULTILINE)
 
@@ -26,7 +26,7 @@ class Size(Build):
                 return found["used"]
             with self.steps.step("elaborate"):
                 design, constraints = elaborate(self.board, self.config)
-            content = digest(recipe, design, constraints, self.board.chip.synthesis)
+            content = digest(recipe, design, constraints, flow_texts())
             if found.get("content") != content:
                 self._synthesise(design, constraints)
                 found = {"used": self._pack()}

@@ -1,6 +1,9 @@
-"""The iCEBreaker's design, host link included, stays small enough for its chip."""
+"""The boards' designs, host link included, stay small enough for their chips, and fast enough."""
+
+import pytest
 
 from boards.board import board
+from boards.flow.build import Build
 from boards.flow.size import Size
 
 LOGIC_CELLS = 4800
@@ -12,3 +15,13 @@ def test_icebreaker_fits():
     used = Size(icebreaker, icebreaker.config()).count()
     assert 0 < used["logic_cells"] <= LOGIC_CELLS, used
     assert used["bram"] <= 30 and used["spram"] <= 4 and used["dsp"] <= 8, used
+
+
+@pytest.mark.nightly
+def test_ulx3s_routes():
+    """A quarter of an hour, unless it is built already. What it takes now is 28,798 TRELLIS_COMB and 18,204 flip-flops: with
+    much more the router finds no way."""
+    ulx3s = board("ulx3s-85f")
+    report = Build(ulx3s, ulx3s.config()).fpga()
+    assert report["timing_met"], report
+    assert report["trellis_comb"] <= 29_500 and report["ff"] <= 19_000, report
