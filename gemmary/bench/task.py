@@ -1,6 +1,6 @@
 """One layer to be measured."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..config import Config
 from ..errors import InputError
@@ -31,8 +31,20 @@ class Task:
         self.memory.rate(self.config)
 
 
-def tasks_of(names: list[str], layers: list[Layer], **common) -> list[Task]:
-    """Every layer of the suites ``names``, each network once, then ``layers``. InputError for an unknown suite."""
+def tasks_of(names: list[str], layers: list[Layer], *, whole: bool = False, **common) -> list[Task]:
+    """Every layer of the suites ``names``, each network once, then ``layers``. InputError for an unknown suite.
+
+    ``whole``: a layer that a network has several times is as many tasks, with a number in its name and values of its own."""
     networks = {network.name: network for name in names for network in suite(name)}
     found = [Task(network.name, layer, **common) for network in networks.values() for layer in network.layers]
+    if whole:
+        found = [each for task in found for each in _each(task)]
     return found + [Task("layer", layer, **common) for layer in layers]
+
+
+def _each(task: Task) -> list[Task]:
+    layer = task.layer
+    if layer.count == 1:
+        return [task]
+    named = [replace(layer, name=f"{layer.name} {i + 1} of {layer.count}", count=1) for i in range(layer.count)]
+    return [replace(task, layer=layer, seed=task.seed + i) for i, layer in enumerate(named)]

@@ -11,7 +11,7 @@ from ..bench import Memory, Task
 from ..bench.cache import Cache
 from ..bench.page import bench_page
 from ..bench.report import as_json, make_report, write_report
-from ..bench.suite import check_jobs
+from ..bench.suite import check_jobs, expected_seconds
 from ..bench.task import DEVICES, tasks_of
 from ..config import PRESETS, preset
 from ..workloads import SUITES, names, parse
@@ -49,6 +49,9 @@ def register(subparsers) -> None:
     parser.add_argument("--preset", default="base", help=f"{', '.join(PRESETS)} (default: base)")
     parser.add_argument("--device", default="rtl", help=f"{', '.join(DEVICES)} (default: rtl)")
     parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one for each core)")
+    parser.add_argument(
+        "--whole", action="store_true", help="measure equal layers of a network one by one, each with values of its own"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of operands and stalls (default: 0)")
     parser.add_argument(
         "--output", type=Path, default=DEFAULT, metavar="DIR", help=f"where reports go (default: {DEFAULT})"
@@ -69,6 +72,8 @@ def run(options: argparse.Namespace) -> int:
     tasks, jobs = _tasks(options), check_jobs(options.jobs)
     write_report(options.output, "report.json", "")  # better an error now than after the run
     cache = None if options.fresh else Cache(options.output / "cache")
+    if options.device == "rtl":
+        console(stderr=True).print(_forecast(tasks, jobs), soft_wrap=True, highlight=False)
     rows = measured(tasks, cache, jobs, f"Measuring on {options.device}, preset {options.preset}")
     config, memory = tasks[0].config, tasks[0].memory
     report = make_report(config, memory, options.device, rows, time.perf_counter() - begin)
@@ -90,7 +95,19 @@ def _tasks(options: argparse.Namespace) -> list[Task]:
         memory=Memory(options.latency, options.bytes_per_cycle, options.stalls),
         device=options.device,
         seed=options.seed,
+        whole=options.whole,
     )
+
+
+def _forecast(tasks: list[Task], jobs: int) -> str:
+    seconds = expected_seconds(tasks, jobs)
+    time = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+    layers, processes = _some(len(tasks), "layer"), _some(jobs, "process")
+    return f"{layers}, {processes}: about {time}, less what earlier runs have measured; a run that is stopped goes on there."
+
+
+def _some(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}{'es' if what.endswith('s') else 's'}"
 
 
 def _show(report: dict, paths: list[Path]) -> None:

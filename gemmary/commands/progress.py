@@ -27,6 +27,6 @@ def measured(tasks: list[Task], cache: Cache | None, jobs: int, description: str
     return rows
 
 
-def console() -> Console:
-    """On stdout, wide enough for a table."""
-    return Console(width=None if sys.stdout.isatty() else WIDE)
+def console(*, stderr: bool = False) -> Console:
+    """On stdout or stderr, wide enough for a table."""
+    return Console(width=None if (sys.stderr if stderr else sys.stdout).isatty() else WIDE, stderr=stderr)

@@ -50,6 +50,19 @@ def test_totals_count_layers(run):
     assert total["cycles"] == sum(row["count"] * row["cycles"] for row in report["rows"])
 
 
+def test_whole_networks_have_every_layer(run):
+    summed = json.loads(run("bench", "--suite", "autoencoder", "--device", "model", "--json")[1])["networks"][0]
+    whole = json.loads(run("bench", "--suite", "autoencoder", "--device", "model", "--whole", "--json")[1])
+    assert len({row["layer"] for row in whole["rows"]}) == 10 == summed["layers"]
+    assert whole["networks"][0] | {"lost": 0} == summed | {"lost": 0}
+
+
+def test_says_how_long_it_may_take(run):
+    _, out, err = run("bench", "--suite", "resnet50", "--layer", "matmul:9,9,0x9")
+    assert out == "" and "about" not in err
+    assert "1 layer, 1 process: about 0 s" in run("bench", *LAYER, "--json")[2]
+
+
 def test_resumes_where_it_stopped(run, monkeypatch):
     first = json.loads(run("bench", *LAYER, "--json")[1])
 
