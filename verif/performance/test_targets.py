@@ -14,7 +14,8 @@ from gemmary.workloads import load
 
 BASE = preset("base")
 OF_PEAK = {"resnet50": 0.97, "resnet18": 0.95, "bert-base-128": 0.985, "bert-base-384": 0.985, "vit-b16": 0.985}
-OF_BOUND = 0.96
+OF_BOUND = {"gpt2-decode-1024": 0.95}
+"""Of the others, 96 %."""
 BEST, LEAST, LEAST_FIRST = 0.995, 0.85, 0.75
 SAMPLE = {
     "resnet50": "conv1 layer1.0.conv1 layer1.conv2 layer1.conv3 layer2.0.conv2 layer2.0.downsample layer3.conv1 layer4.conv2",
@@ -31,7 +32,7 @@ def rows(name, device, some=None, whole=False):
 def check(name, found):
     """What is promised of the network ``name``, of ``found``, some or all of its layers."""
     (total,) = network_totals(found, BASE.macs_per_cycle)
-    assert not total.missing and total.roofline_efficiency >= OF_BOUND
+    assert not total.missing and total.roofline_efficiency >= OF_BOUND.get(name, 0.96)
     if name not in OF_PEAK:
         return
     assert total.utilization >= OF_PEAK[name]
