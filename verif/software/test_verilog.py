@@ -88,7 +88,12 @@ def lint(file, top: str = "gemmary") -> str:
     return subprocess.run(command, env=environment, capture_output=True, text=True).stderr
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+NIGHTLY_LINT = ("small", "ulx3s-85f")  # what base and nano consist of, in other sizes
+
+
+@pytest.mark.parametrize(
+    "preset", [pytest.param(p, marks=pytest.mark.nightly) if p in NIGHTLY_LINT else p for p in PRESETS]
+)
 def test_lint(preset):
     """The file that the simulation model is made from is that of the command."""
     file = build_model(PRESETS[preset]).with_name("gemmary.v")
