@@ -1,7 +1,6 @@
 """Yosys runs for netlists, in a process of their own, kept by the hash of what went in."""
 
 import hashlib
-import inspect
 import json
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from boards.chips.ecp5 import ecp5
 from boards.chips.ice40 import ice40up5k
+from boards.flow.build import flow_texts
 from verif.runner import BUILD
 
 # What the boards' bitstreams are made with.
@@ -75,8 +75,8 @@ def _run(verilog: str, top: str, commands: str, read: str = READ, finish: Finish
         scripts[1].insert(0, "read_json netlist.json")
     else:
         scripts = [scripts[0] + scripts[1]]
-    changes = inspect.getsource(sys.modules[finish.__module__]) if finish else ""
-    parts = [verilog, *(step for script in scripts for step in script), changes, metadata.version("pyosys")]
+    passes = sorted(flow_texts().values()) if finish else []
+    parts = [verilog, *(step for script in scripts for step in script), *passes, metadata.version("pyosys")]
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
     folder = BUILD / "netlists" / f"{top}-{key}"
     if not folder.exists():
