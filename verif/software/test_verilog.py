@@ -7,7 +7,9 @@ import subprocess
 import sys
 
 import pytest
+from amaranth import Module
 from amaranth.back import rtlil
+from amaranth.lib import memory, wiring
 
 from gemmary import __version__
 from gemmary.cli import main
@@ -15,6 +17,7 @@ from gemmary.config import PRESETS
 from gemmary.errors import InputError
 from hdl import rtlil as passes
 from hdl import verilog
+from hdl.memory.ram import Ram, RamSignature
 from hdl.simulation.build import build_model
 from hdl.simulation.tools import find_verilator
 from hdl.top import Top
@@ -63,6 +66,30 @@ def test_equal_modules_only_are_shared():
     shared = passes.share_modules(design)
     assert re.findall(r"^module (\S+)", shared, re.MULTILINE) == ["\\t_a_x", "\\t_a_y", "\\t_a", "\\t"]
     assert re.findall(r"cell (\S+ \S+)", shared) == ["\\t_a_x \\x", "\\t_a_y \\y", "\\t_a \\a", "\\t_a \\b"]
+
+
+def test_collisions_are_forgotten_where_a_memory_says_so():
+    """And nowhere else: others may rely on the old word."""
+
+    class Plain(wiring.Component):
+        def __init__(self):
+            super().__init__(RamSignature(16, 8))
+
+        def elaborate(self, platform):
+            m = Module()
+            m.submodules.memory = storage = memory.Memory(shape=8, depth=16, init=[])
+            read, write = storage.read_port(), storage.write_port()
+            m.d.comb += [read.addr.eq(self.read_address), self.read_data.eq(read.data)]
+            m.d.comb += [
+                write.addr.eq(self.write_address),
+                write.data.eq(self.write_data),
+                write.en.eq(self.write_enable),
+            ]
+            return m
+
+    for design, mask in ((Ram(16, 8), "1'1"), (Plain(), "1'0")):
+        relaxed = passes.forget_collisions(rtlil.convert(design, emit_src=False))
+        assert set(re.findall(r"COLLISION_X_MASK (\S+)", relaxed)) == {mask}
 
 
 def test_the_same_bytes_every_time(text):
