@@ -15,6 +15,7 @@ import tempfile
 from importlib import metadata
 from pathlib import Path
 
+from boards.chips.ecp5 import PLACE_AND_ROUTE
 from gemmary.config import PRESETS, Config, preset
 from hdl.verilog import find_yosys, to_verilog
 
@@ -25,7 +26,7 @@ AVAILABLE = {"LUT4": 83_640, "TRELLIS_FF": 83_640, "MULT18X18D": 156, "DP16KD": 
 PLACE_SECONDS = 600
 PLACE = (
     *("--85k", "--speed", "6", "--out-of-context", "--freq", "200", "--seed", "1", "--timing-allow-fail"),
-    *("--placer", "static", "--router", "router2"),
+    *PLACE_AND_ROUTE,
 )
 
 

@@ -10,9 +10,12 @@ from gemmary.errors import InputError
 from hdl.array.multiplier import DotSignature
 
 from .chip import Chip
+from .ecp5_floorplan import BLOCK_COLUMNS
 from .ecp5_registers import absorb_output_registers
 from .netlist import top_module
 
+# On a design that fills the block RAMs: a fifth less wire than heap, and a router that resolves the congestion.
+PLACE_AND_ROUTE = ("--placer=static", "--router=router2")
 ROUTE_MARGIN = 10
 """Tiles around the pins of a net."""
 
@@ -27,11 +30,7 @@ def ecp5(size: str, speed: str, package: str) -> Chip:
         device=f"LFE5U-{size}-{speed}{package}",
         synthesis="synth_ecp5 -abc9",
         router="nextpnr-ecp5",
-        route_options=(
-            *(f"--{size[:-1]}k", f"--speed={speed}", f"--package={package}"),
-            # On a design that fills the block RAMs: a fifth less wire than heap, and a router that resolves the congestion.
-            *("--placer=static", "--router=router2"),
-        ),
+        route_options=(f"--{size[:-1]}k", f"--speed={speed}", f"--package={package}", *PLACE_AND_ROUTE),
         constraints="lpf",
         routed=("textcfg", "config"),
         packer="ecppack",
@@ -102,11 +101,10 @@ class Ecp5Clock(Elaboratable):
 OPERAND_BITS, PRODUCT_BITS = 18, 36
 
 DSP_ROWS = (10, 34, 58)
-DSP_COLUMNS = (4, 13, 22, 31, 40, 49, 58, 69, 78, 87, 96, 105, 114)
 BLOCK_MULTIPLIERS = ((0, 0), (1, 1), (4, 4), (5, 5))
-"""Of an LFE5U-85F: where its blocks of four multipliers begin, and (column, number) of each in its block."""
-ARRAY_COLUMNS = tuple(x for i, x in enumerate(DSP_COLUMNS) if i not in (3, 9))
-"""Those of the array. The others are for the requantizer's multipliers, which so lie among what they work with."""
+"""Of an LFE5U-85F: its rows of multipliers, and (column, number) of each in its block of four."""
+ARRAY_COLUMNS = tuple(x for i, x in enumerate(BLOCK_COLUMNS) if i not in (3, 9))
+"""The blocks of the array. The others are for the requantizer's multipliers, which so lie among what they work with."""
 BLOCKS = len(DSP_ROWS) * len(ARRAY_COLUMNS)
 
 

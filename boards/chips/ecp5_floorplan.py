@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 
 from .netlist import top_module
 
-ROWS = (22, 46, 70, 82)
-BLOCKS = (4, 13, 22, 31, 40, 49, 58, 69, 78, 87, 96, 105, 114)
-BLOCK_RAMS = (0, 2, 4, 6)
-"""Rows of block RAMs, where a block of four begins in each, and the column of each in its block."""
+BLOCK_COLUMNS = (4, 13, 22, 31, 40, 49, 58, 69, 78, 87, 96, 105, 114)
+"""Where the blocks begin in a row, of four block RAMs or of four multipliers."""
+ROWS, BLOCK_RAMS = (22, 46, 70, 82), (0, 2, 4, 6)
+"""Rows of block RAMs, and the column of each in its block."""
 
 Place = tuple[int, int, int]
 """Row (index), block, number in the block."""
@@ -32,7 +32,7 @@ def place_block_rams(netlist: dict, rules: Rules) -> int:
             if match := re.fullmatch(pattern, name):
                 row, block, number = rule(*map(int, match.groups()))
                 free = (row, block, number) not in taken
-                if free and row < len(ROWS) and block < len(BLOCKS) and number < len(BLOCK_RAMS):
+                if free and row < len(ROWS) and block < len(BLOCK_COLUMNS) and number < len(BLOCK_RAMS):
                     taken.add((row, block, number))
-                    cell["attributes"]["BEL"] = f"X{BLOCKS[block] + BLOCK_RAMS[number]}/Y{ROWS[row]}/EBR{number}"
+                    cell["attributes"]["BEL"] = f"X{BLOCK_COLUMNS[block] + BLOCK_RAMS[number]}/Y{ROWS[row]}/EBR{number}"
     return len(taken)
