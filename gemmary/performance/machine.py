@@ -7,7 +7,7 @@ from ..config import SEMAPHORES
 from ..isa import Engine, Instruction, Space
 from .bus import Load, ReadBus
 from .columns import columns
-from .model import Estimate, Timing
+from .timing import Estimate, Timing
 
 LOAD, TENSOR, VECTOR, STORE = ENGINES = tuple(map(int, Engine))
 WEIGHT = int(Space.WEIGHT)
