@@ -12,6 +12,9 @@ TABLE_ENTRIES = 256
 TABLES = 2
 SEMAPHORES = 16
 SEMAPHORE_MAX = 63
+BURST_BEATS = 32
+"""A burst stays inside one aligned block of this many beats, and so inside 4 KiB: the bus has at most 32 bytes. With 16 outstanding
+bursts 512 cycles of latency are covered, and an instruction fetch never waits for more than 512 beats of data."""
 PARAMETER_BYTES = 8  # a channel: int32 bias, then mantissa (24 bits) and shift (8 bits)
 
 

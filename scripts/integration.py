@@ -6,9 +6,8 @@ from pathlib import Path
 
 from amaranth.lib.wiring import In
 
-from gemmary.config import PRESETS, Config
+from gemmary.config import BURST_BEATS, PRESETS, Config
 from gemmary.registers import ADDRESS
-from hdl.dma.bursts import MAX_BEATS
 from hdl.top import port_groups, ports
 from hdl.verilog import WAIVERS
 
@@ -118,7 +117,7 @@ def _bandwidth() -> str:
     rows = []
     for name, config in PRESETS.items():
         if config.dma:
-            cycles = config.outstanding * MAX_BEATS
+            cycles = config.outstanding * BURST_BEATS
             reuse = config.macs_per_cycle // config.bus_bytes
             rows.append((name, config.bus_bytes, f"{config.bus_bytes / 10:g}", cycles, reuse))
     heads = (

@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 
+from ..performance.timing import CAUSES as IDLE
 from .bound import bytes_read, bytes_written
 from .task import Task
 
-CAUSES = ("fill_drain", "load", "weights", "accumulator", "store", "issue", "conflict", "padding")
+CAUSES = (*IDLE, "conflict", "padding")
 
 
 @dataclass(frozen=True)

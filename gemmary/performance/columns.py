@@ -4,14 +4,13 @@ import struct
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-from ..config import Config
+from ..config import BURST_BEATS, Config
 from ..isa import FORMATS, INSTRUCTION_BYTES, DType, Engine, Instruction, Opcode
 
 HALVES = struct.Struct(f"<{INSTRUCTION_BYTES // 2}H")
 LOAD, TENSOR, VECTOR, STORE = map(int, Engine)
 MATMUL, REQUANTIZE, LOAD_CODE = int(Opcode.MATMUL), int(Opcode.VECTOR), int(Opcode.LOAD)
 INT8 = int(DType.INT8)
-BURST_BEATS = 32
 
 
 def _half(opcode: Opcode, name: str) -> int:
@@ -81,7 +80,7 @@ def _transfer(
     size: int, address: int, length: int, z: int, y: int, x: int, sz: int, sy: int, sx: int
 ) -> tuple[int, int]:
     """(bursts, beats) of runs of ``length`` bytes; addresses and steps are modulo 2^16, as only the alignment matters."""
-    block = min(BURST_BEATS * size, 4096)
+    block = BURST_BEATS * size
     runs = z * y * x
     if runs == 1 or not ((sx * (x > 1) | (sy + (x - 1) * sx) * (y > 1) | sz * (z > 1)) % block):
         beats = (address % size + length + size - 1) // size

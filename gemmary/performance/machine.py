@@ -7,11 +7,10 @@ from ..config import SEMAPHORES
 from ..isa import Engine, Instruction, Space
 from .bus import Load, ReadBus
 from .columns import columns
-from .timing import Estimate, Timing
+from .timing import CAUSES, Estimate, Timing
 
 LOAD, TENSOR, VECTOR, STORE = ENGINES = tuple(map(int, Engine))
 WEIGHT = int(Space.WEIGHT)
-CAUSES = ("fill_drain", "load", "weights", "accumulator", "store", "issue")
 
 TAKE = 1
 """Cycles from the queue, or from a semaphore, to the engine."""

@@ -4,15 +4,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 
-from ..config import Config
+from ..config import BURST_BEATS, Config
 from ..isa import Engine, Instruction, Opcode
-from .columns import BURST_BEATS
 
 PIPELINE = {Engine.LOAD: 8, Engine.TENSOR: 12, Engine.VECTOR: 14, Engine.STORE: 10}
 """Cycles from an engine's last issue to its result, the depth of the array and the latency of memory not among them."""
 
 START = {Engine.LOAD: 3, Engine.TENSOR: 0, Engine.VECTOR: 1, Engine.STORE: 3}
 """Cycles that an engine loses between two instructions."""
+
+
+CAUSES = ("fill_drain", "load", "weights", "accumulator", "store", "issue")
+"""Why the array is idle."""
 
 
 @dataclass(frozen=True)

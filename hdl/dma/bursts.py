@@ -5,15 +5,11 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gemmary import isa
-from gemmary.config import Config
-
-MAX_BEATS = 32
-"""A burst stays inside one aligned block of this many beats, and so inside 4 KiB. With 16 outstanding bursts 512 cycles of
-latency are covered, and an instruction fetch never waits for more than 512 beats of data."""
+from gemmary.config import BURST_BEATS, Config
 
 
 class BurstSplitter(wiring.Component):
-    """Runs of whole beats in, bursts of at most MAX_BEATS out.
+    """Runs of whole beats in, bursts of at most BURST_BEATS out.
 
     ``i``: the first beat's bus-aligned ``address``, the number of ``beats`` (at least 1), ``bus`` and a ``tag`` of any
     shape. ``o``: ``address`` and ``beats`` of a burst, ``last`` with the last one of the run, and the run's ``bus`` and
@@ -26,7 +22,7 @@ class BurstSplitter(wiring.Component):
 
     def __init__(self, config: Config, tag):
         self.config = config
-        self.block_beats = min(MAX_BEATS, 4096 // config.bus_bytes)
+        self.block_beats = BURST_BEATS
         beats = isa.MAX_LENGTH // config.bus_bytes + 1
         address = unsigned(config.address_bits)
         run = {"address": address, "beats": range(beats + 1), "bus": 1, "tag": tag}

@@ -22,7 +22,7 @@ from .transpose import Transposer
 class LoadEngine(wiring.Component):
     """Executes LOAD (gemmary/isa.py).
 
-    Runs are split into bursts inside aligned blocks of MAX_BEATS beats; up to config.outstanding bursts are in flight, also
+    Runs are split into bursts inside aligned blocks of BURST_BEATS beats; up to config.outstanding bursts are in flight, also
     of several runs and instructions. One request a cycle, one beat a cycle, one granule a cycle: a run whose bytes touch n
     bus words takes n cycles for every alignment, and n = 1 is no exception. A transposed block of r rows and c columns
     takes its beats + c + 5 cycles. Behind the last run of an instruction 2 cycles pass without a request.

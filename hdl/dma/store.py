@@ -21,7 +21,7 @@ from .scatter import Scatter, burst_layout
 class StoreEngine(wiring.Component):
     """Executes STORE (gemmary/isa.py).
 
-    Runs are split into bursts inside aligned blocks of MAX_BEATS beats; up to config.outstanding bursts await their
+    Runs are split into bursts inside aligned blocks of BURST_BEATS beats; up to config.outstanding bursts await their
     response, also of several runs and instructions. One request a cycle, one granule a cycle, one beat a cycle: a run whose
     bytes touch n bus words takes n cycles for every alignment, and n = 1 is no exception. Behind the last run of an
     instruction 2 cycles pass without a request. Latency from an accepted ``onchip`` request to its beat on ``bus.data``: 5 cycles.
