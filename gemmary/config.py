@@ -28,6 +28,7 @@ class Config:
     channels. ``lanes`` is the number of elements that the vector engine takes a cycle. ``bus_bytes`` is the width of the
     memory bus, and the granule in which DMA addresses on-chip memory. ``dma`` False leaves out AXI, fetch, load and
     store: the host link writes the scratchpads and pushes the instructions, and one microcoded engine executes them.
+    ``window_line`` is the longest line of a depthwise matmul, in activation words, 0 for an array that knows none.
 
     Raises InputError, naming the field, for anything inconsistent.
     """
@@ -42,6 +43,7 @@ class Config:
     bus_bytes: int
     activation_banks: int = 4
     parameter_rows: int = 64
+    window_line: int = 0
     dot: int = 4
     queue_depth: int = 4
     outstanding: int = 16
@@ -59,7 +61,8 @@ class Config:
         for field in dataclasses.fields(self):
             if field.type is int:
                 value = getattr(self, field.name)
-                check(type(value) is int and value > 0, field.name, "must be a positive integer")
+                least = 0 if field.name == "window_line" else 1
+                check(type(value) is int and value >= least, field.name, "must be a positive integer")
         powers = ("rows", "columns", "lanes", "activation_bytes", "weight_bytes", "accumulator_rows", "bus_bytes")
         for field in (*powers, "activation_banks", "parameter_rows", "dot", "queue_depth", "outstanding"):
             value = getattr(self, field)
@@ -79,6 +82,11 @@ class Config:
             check(words <= 1 << 16, field, f"must hold at most {1 << 16} words of {width} bytes")
         check(2 <= self.accumulator_rows <= 4096, "accumulator_rows", "must be 2 to 4096")
         check(self.parameter_rows <= 1024, "parameter_rows", "must not exceed 1024")
+        if self.window_line:
+            line = self.window_line
+            check(4 <= line <= 4096 and line & (line - 1) == 0, "window_line", "must be 0 or a power of two, 4 to 4096")
+            check(self.rows == self.columns >= 16, "window_line", "must be 0 unless rows = columns >= 16")
+            check(self.dma, "window_line", "must be 0 without dma")
         check(2 <= self.queue_depth <= 64, "queue_depth", "must be 2 to 64")
         check(2 <= self.outstanding <= 64, "outstanding", "must be 2 to 64")
         check(32 <= self.address_bits <= 64, "address_bits", "must be 32 to 64")
@@ -150,7 +158,7 @@ class Config:
 PRESETS = {
     config.name: config
     for config in (
-        Config("base", 16, 16, 16, 128 << 10, 64 << 10, 512, 16),
+        Config("base", 16, 16, 16, 128 << 10, 64 << 10, 512, 16, window_line=256),
         Config("small", 8, 8, 8, 32 << 10, 16 << 10, 128, 8),
         # One MAC a DSP multiplier: 128 of 156, the rest for the requantizer.
         Config("ulx3s-85f", 16, 8, 4, 128 << 10, 64 << 10, 512, 8),

@@ -216,6 +216,17 @@ _TENSOR_WALKS = (
     Walk("accumulator", _TENSOR_LOOPS, "rows of `columns` int32"),
 )
 
+WINDOW = 3
+"""Lines, and positions of a line, that the window of a depthwise matmul spans."""
+
+_WINDOW = [
+    Field("window", 1, doc="1: depthwise, over a window of 3 x 3 positions; count_x is 3..window_line (else ADDRESS)"),
+    Field("window_skip_y", 1, doc="with window: only every second line is written"),
+    Field("window_skip_x", 1, doc="with window: only every second position of a line is written"),
+    Field("window_lead", 2, doc="with window: lines at the start of a tile that write nothing"),
+    Field("reserved_window", 3, "reserved"),
+]
+
 _VECTOR_LOOPS = ("n", "y", "x", "ky", "kx")
 _VECTOR_WALKS = (
     Walk("source", _VECTOR_LOOPS, "rows: of `columns` int32 (accumulator) or of `columns` bytes (activation)"),
@@ -255,7 +266,9 @@ FORMATS: dict[Opcode, Format] = {
             Opcode.MATMUL,
             "Systolic array. For every iteration of n, k, ky, kx one weight tile (`rows` words) becomes active, and for every "
             "iteration of y, x inside it one activation word is multiplied by the tile and added to its accumulator row. "
-            "The row is overwritten instead where `accumulate` is 0 and k, ky and kx are all at their first iteration.",
+            "The row is overwritten instead where `accumulate` is 0 and k, ky and kx are all at their first iteration. With "
+            "`window` each column multiplies its own channel, over the 3 x 3 words that end with this one (depthwise "
+            "convolution, docs/isa-semantics.md).",
             _TENSOR_LOOPS,
             _TENSOR_WALKS,
             _dtypes(
@@ -270,6 +283,7 @@ FORMATS: dict[Opcode, Format] = {
             _counts(_TENSOR_LOOPS),
             *(_walk(w) for w in _TENSOR_WALKS),
             _bounds(),
+            _WINDOW,
         ),
         _format(
             Opcode.VECTOR,

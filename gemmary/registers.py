@@ -73,6 +73,7 @@ _STATIC = (
     Register("FEATURES", 0x020, "ro", "what is built in",
              (_f("dma", 0, 1, "AXI, fetch, load and store"), _f("counters", 1, 1, "performance counters"),
               _f("address_bits", 8, 8, "of external addresses"), _f("queue_depth", 16, 8, "instructions an engine"))),
+    Register("WINDOW_LINE", 0x024, "ro", "longest line of a depthwise matmul, 0: there is none"),
     Register("CONTROL", 0x040, "wo", "a write of 1 acts",
              (_f("start", 0, 1, "run the program; ignored while busy or after an error"),
               _f("soft_reset", 1, 1, "stop, drain outstanding bursts, then reset everything but these registers' settings"))),
@@ -157,5 +158,6 @@ def constants(config: Config) -> dict[str, int]:
         "WEIGHT_WORDS": config.weight_words,
         "ACCUMULATOR_ROWS": config.accumulator_rows,
         "PARAMETER_ROWS": config.parameter_rows,
+        "WINDOW_LINE": config.window_line,
         **packed,
     }

@@ -24,6 +24,7 @@ PARAMETERS = {
     "bus_bytes": "width of the memory bus, the granule of DMA",
     "activation_banks": "interleaved banks of the activation scratchpad",
     "parameter_rows": "rows of the parameter memory",
+    "window_line": "longest line of a depthwise matmul, in activation words; 0 for an array that knows none",
     "dot": "rows that a cell of the array takes together",
     "queue_depth": "instructions that wait for an engine",
     "outstanding": "bursts in flight, of load and of store",
