@@ -4,6 +4,7 @@ import numpy as np
 
 from ..config import Config
 from ..isa import Instruction
+from .depthwise import depthwise
 from .memories import OnchipMemories, check_addresses, read_bounded
 from .nest import Indices, Walk, blocks, column, in_bounds, iterations
 
@@ -20,6 +21,8 @@ ONE_THREAD = 1 << 18
 
 
 def matmul(instruction: Instruction, config: Config, memories: OnchipMemories) -> None:
+    if instruction.window:
+        return depthwise(instruction, config, memories)
     operands = _Operands(instruction, config, memories)
     rows_of = Walk(instruction, "accumulator")
     in_one_sum = not rows_of.moves_with(instruction, TILE_LOOPS) and _positions_differ(instruction, rows_of, config)

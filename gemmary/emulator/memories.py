@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..config import TABLE_ENTRIES, TABLES, Config
-from ..isa import Cause, Space
+from ..isa import WINDOW, Cause, Space
 
 
 class Fault(Exception):
@@ -33,6 +33,8 @@ def read_bounded(words: np.ndarray, addresses: np.ndarray, inside: np.ndarray, c
 class OnchipMemories:
     """Every on-chip memory, once as bytes and again in the words that each engine addresses.
 
+    ``window`` are the line memories of the tensor engine, upper and lower: [2, position, channel].
+
     They start with a fixed pseudo-random pattern: nothing may rely on what they hold.
     """
 
@@ -53,6 +55,7 @@ class OnchipMemories:
         self.weight_words = self.bytes[Space.WEIGHT].reshape(-1, config.columns)
         self.accumulator = self.bytes[Space.ACCUMULATOR].view("<i4").reshape(-1, config.columns)
         self.parameters = self.bytes[Space.PARAMETER].view("<i4").reshape(-1, config.columns, 2)
+        self.window = pattern.integers(-128, 128, (WINDOW - 1, config.window_line, config.rows), np.int8)
         self.tables = self.bytes[Space.TABLE].reshape(TABLES, TABLE_ENTRIES)
 
 
