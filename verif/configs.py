@@ -19,4 +19,10 @@ TINY_NARROW_BUS = Config(
 )  # fmt: skip
 """Several granules in every word. All lanes. The widest external address."""
 
+TINY_WINDOW = Config(
+    "tiny-window", 16, 16, 2, activation_bytes=4096, weight_bytes=2048, accumulator_rows=16, bus_bytes=8,
+    parameter_rows=4, window_line=16, outstanding=4,
+)  # fmt: skip
+"""Depthwise matmuls, with lines of up to 16 positions."""
+
 TINIES = (TINY, TINY_WIDE, TINY_NARROW_BUS)

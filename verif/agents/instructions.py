@@ -7,6 +7,7 @@ import numpy as np
 
 from gemmary.config import Config
 from gemmary.isa import (
+    FORMATS,
     MAX_LENGTH,
     DType,
     Instruction,
@@ -16,12 +17,14 @@ from gemmary.isa import (
     steps,
     walk_fields,
 )
+from verif.golden import address, tensor
 
 from .accesses import accesses, vector_rows
 
 Fields = dict[str, int]
 
 TENSOR_ITERATIONS = 200
+WINDOW_ITERATIONS = 300
 VECTOR_ROWS = 200
 DMA_BYTES = 700
 
@@ -49,6 +52,8 @@ class Sampler:
 
     def __init__(self, config: Config, arena: Arena, memory_bytes: int, rng: np.random.Generator):
         self.config, self.arena, self.memory_bytes, self.rng = config, arena, memory_bytes, rng
+        self.lines = [0] * config.window_line
+        """How many words of the line memories are defined at each position: 0, 1 or 2."""
 
     def sample(self, opcode: Opcode) -> Fields:
         return {
@@ -233,6 +238,8 @@ class Sampler:
     # Matmul.
 
     def _matmul(self) -> Fields:
+        if self.config.window_line and self._chance(0.5):
+            return self._windowed()
         opcode, config, arena = Opcode.MATMUL, self.config, self.arena
         counts = self._counts({"n": 2, "k": 3, "ky": 3, "kx": 3, "y": 8, "x": 12}, TENSOR_ITERATIONS)
         if self._chance(0.05):
@@ -243,6 +250,8 @@ class Sampler:
         rows = arena.words(Space.ACCUMULATOR, config.accumulator_row_bytes)
         chosen = self._distinct(counts, ("n", "y", "x"), *rows) if self._chance(0.7) else None
         accumulator, accumulator_strides = chosen or self._walk(counts, *rows)
+        # Without `window` the fields beside it mean nothing.
+        ignored = {"window_lead": self._below(4), "window_skip_y": self._below(2), "window_skip_x": self._below(2)}
         return (
             {"activation_dtype": DType.INT8, "weight_dtype": DType.INT8, "accumulator_dtype": DType.INT32}
             | {"accumulate": self._below(2)}
@@ -250,7 +259,66 @@ class Sampler:
             | self._bounded(opcode, "activation", counts, *arena.words(Space.ACTIVATION, config.rows))
             | walk_fields(opcode, "weight", weight, counts, **weight_strides)
             | walk_fields(opcode, "accumulator", accumulator, counts, **accumulator_strides)
+            | ignored
         )
+
+    def _windowed(self) -> Fields:
+        """A matmul with a window whose results depend on nothing undefined: with few leading lines it goes on where others
+        of its width, or wider ones, have been."""
+        opcode, config, arena = Opcode.MATMUL, self.config, self.arena
+        most = config.window_line
+        defined = [x for x in (3, most, 3 + self._below(most - 2)) if min(self.lines[:x]) == 2]
+        x = (
+            self._choice(*defined)
+            if defined and self._chance(0.7)
+            else self._choice(3, most, 3 + self._below(most - 2))
+        )
+        total = max(1, WINDOW_ITERATIONS // x)
+        counts = self._counts({"n": 3, "k": 2, "ky": 2, "kx": 2, "y": 9}, total) | {"x": x}
+        counts["y"] = max(counts["y"], min(2 + self._below(4), total))
+        lead = self._below(4)
+        if lead < counts["y"]:
+            lead = max(lead, 2 - min(self.lines[:x]))
+        fields = {"window": 1, "window_lead": lead, "accumulate": self._below(2)}
+        fields |= {"window_skip_y": self._below(2), "window_skip_x": self._below(2)}
+        fields |= {f"count_{loop}": count for loop, count in counts.items()}
+        fields |= {"activation_dtype": DType.INT8, "weight_dtype": DType.INT8, "accumulator_dtype": DType.INT32}
+        tiles = {loop: counts[loop] for loop in ("n", "k", "ky", "kx")}
+        weight, strides = self._walk(tiles, *arena.words(Space.WEIGHT, config.columns), config.rows)
+        fields |= walk_fields(opcode, "weight", weight, counts, **strides)
+        fields |= self._bounded(opcode, "activation", counts, *arena.words(Space.ACTIVATION, config.rows))
+        fields |= self._written(fields, *arena.words(Space.ACCUMULATOR, config.accumulator_row_bytes))
+        lines = counts["n"] * counts["k"] * counts["ky"] * counts["kx"] * counts["y"]
+        self.lines[:x] = [min(2, before + lines) for before in self.lines[:x]]
+        return fields
+
+    def _written(self, fields: Fields, first: int, room: int) -> Fields:
+        """The walk of the accumulator, steps and all, of a matmul with a window: what it writes is in its room. The address
+        may leave it, and the memory, after the last written iteration."""
+        loops = FORMATS[Opcode.MATMUL].walk("accumulator").loops
+        while True:
+            size = self._choice(1, 1, 2, room)
+            steps = {
+                f"accumulator_step_{loop}": self._choice(0, 1, 1, self._below(2 * size + 1) - size) for loop in loops
+            }
+            word = Instruction(Opcode.MATMUL, **fields, **steps)
+            rows = [(row + (1 << 15)) % (1 << 16) for row in tensor.accumulator_rows(word) if row is not None]
+            if not rows:
+                return steps | {"accumulator_address": self._below(1 << 16)}
+            spare = room - 1 - (max(rows) - min(rows))
+            if spare >= 0:
+                start = first + self._choice(0, spare, self._below(spare + 1)) + (1 << 15) - min(rows)
+                return self._unused(fields, steps) | {"accumulator_address": start % (1 << 16)}
+
+    def _unused(self, fields: Fields, steps: Fields) -> Fields:
+        """``steps``, with anything for those that are never added."""
+        word = Instruction(Opcode.MATMUL, **fields)
+        iterations = zip(address.iterations(word.counts), address.advances(word.counts))
+        added = {loop for index, loop in iterations if tensor.writes(word, index)}
+        return {
+            name: step if name.rpartition("_")[2] in added or self._chance(0.3) else self._below(1 << 16) - (1 << 15)
+            for name, step in steps.items()
+        }
 
     # Vector.
 

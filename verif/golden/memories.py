@@ -4,10 +4,11 @@ import numpy as np
 
 from gemmary.config import Config
 from gemmary.isa import Space
+from verif.golden.array import Window
 
 
 class Memories:
-    """``bytes[space]`` holds a memory; the views below share it."""
+    """``bytes[space]`` holds a memory; the views below share it. ``window`` holds the line memories, undefined at first."""
 
     def __init__(self, config: Config, rng: np.random.Generator | None = None):
         self.config = config
@@ -19,11 +20,13 @@ class Memories:
             Space.TABLE: 512,
         }
         self.bytes = {space: bytearray(rng.bytes(size) if rng else size) for space, size in sizes.items()}
+        self.window = Window(config.window_line)
 
     def copy(self) -> "Memories":
         other = Memories(self.config)
         for space, content in self.bytes.items():
             other.bytes[space][:] = content
+        other.window = self.window.copy()
         return other
 
     def difference(self, other: "Memories", spaces=Space) -> str:

@@ -9,7 +9,11 @@ from verif.golden import address
 from verif.golden.array import tile_product
 from verif.golden.memories import Memories
 from verif.golden.numerics import wrap
-from verif.golden.vector import bounded, inside, steps
+from verif.golden.vector import AddressError, bounded, inside, steps
+
+
+class UndefinedError(Exception):
+    """A result depends on a line memory that nothing has written."""
 
 
 def execute(instruction: Instruction, memories: Memories) -> None:
@@ -22,17 +26,37 @@ def accumulate(accumulator: np.ndarray, row: int, sums, overwrite: bool) -> None
     accumulator[row] = wrap(np.asarray(sums, np.int64) + (0 if overwrite else accumulator[row]))
 
 
+def writes(instruction: Instruction, index: dict[str, int]) -> bool:
+    """Whether an iteration writes its accumulator row."""
+    if not instruction.window:
+        return True
+    x, y = index["x"], index["y"] - instruction.window_lead
+    skipped = (instruction.window_skip_x and x % 2) or (instruction.window_skip_y and y % 2)
+    return x >= 2 and y >= 0 and not skipped
+
+
+def accumulator_rows(instruction: Instruction) -> Iterator[int | None]:
+    """The accumulator row of each iteration, None where none is written: the walk then stands still."""
+    counts, step = instruction.counts, steps(instruction, "accumulator")
+    row = instruction.accumulator_address
+    for index, advancing in zip(address.iterations(counts), address.advances(counts)):
+        if writes(instruction, index):
+            yield row % 2**16
+            row += step.get(advancing, 0)
+        else:
+            yield None
+
+
 def accumulations(instruction: Instruction, memories: Memories) -> Iterator[tuple[int, list[int], bool]]:
-    """(row, exact sums, overwrite) of each iteration, in order. Raises AddressError."""
-    counts, rows = instruction.counts, memories.config.rows
+    """(row, exact sums, overwrite) of each iteration that writes, in order. Raises AddressError and UndefinedError."""
+    counts, rows, window = instruction.counts, memories.config.rows, memories.window
+    if instruction.window and not 3 <= counts["x"] <= memories.config.window_line:
+        raise AddressError(counts["x"])
     tiles = {loop: counts[loop] for loop in ("n", "k", "ky", "kx")}
     weights = address.addresses(tiles, instruction.weight_address, steps(instruction, "weight"))
-    walks = [
-        address.addresses(counts, getattr(instruction, f"{walk}_address"), steps(instruction, walk))
-        for walk in ("activation", "accumulator")
-    ]
+    activations = address.addresses(counts, instruction.activation_address, steps(instruction, "activation"))
     tile = None
-    for index, activation, row in zip(address.iterations(counts), *walks):
+    for index, activation, row in zip(address.iterations(counts), activations, accumulator_rows(instruction)):
         if index["y"] == index["x"] == 0:
             tile = next(weights)
         words = [inside((tile + k) % 2**16, memories.weights) for k in range(rows)]
@@ -40,6 +64,16 @@ def accumulations(instruction: Instruction, memories: Memories) -> Iterator[tupl
             word = memories.activation_words[inside(activation, memories.activation_words)]
         else:
             word = np.full(rows, instruction.constant)
+        if instruction.window:
+            window.take(index["x"], word)
+        if row is None:
+            continue
         inside(row, memories.accumulator)
         overwrite = not instruction.accumulate and index["k"] == index["ky"] == index["kx"] == 0
-        yield row, tile_product([word], memories.weights[words])[0].tolist(), overwrite
+        if instruction.window:
+            sums = window.sums(memories.weights[words])
+            if sums is None:
+                raise UndefinedError(index)
+        else:
+            sums = tile_product([word], memories.weights[words])[0].tolist()
+        yield row, sums, overwrite

@@ -18,23 +18,24 @@ def run(config: Config, program: bytes, memory: bytes) -> bytes:
     return bytes(machine.external)
 
 
-def iterations(instruction: Instruction, walks: tuple[str, ...]):
-    """(index of each loop, address of each walk), in order."""
+def iterations(instruction: Instruction, walks: tuple[str, ...], still=lambda walk, index: False):
+    """(index of each loop, address of each walk), in order; ``still`` says whether a walk stays after an iteration."""
     counts = instruction.counts
     index = dict.fromkeys(counts, 0)
     address = {walk: getattr(instruction, f"{walk}_address") for walk in walks}
     while True:
         yield dict(index), dict(address)
+        stays = {walk: still(walk, index) for walk in walks}
         for loop in reversed(tuple(counts)):
             if index[loop] + 1 < counts[loop]:
                 break
             index[loop] = 0
         else:
             return
-        index[loop] += 1
         for walk in walks:
-            if loop in instruction.format.walk(walk).loops:
+            if loop in instruction.format.walk(walk).loops and not stays[walk]:
                 address[walk] += getattr(instruction, f"{walk}_step_{loop}")
+        index[loop] += 1
 
 
 class ScalarMachine:
@@ -48,6 +49,8 @@ class ScalarMachine:
             Space.TABLE: 512,
         }
         self.spaces = {space: bytearray(size) for space, size in sizes.items()}
+        # Of each position the last two words that a window saw: line 0, line 1.
+        self.seen = [[None, None] for _ in range(config.window_line)]
 
     def execute(self, instruction: Instruction) -> None:
         match instruction.opcode:
@@ -99,12 +102,26 @@ class ScalarMachine:
     def _matmul(self, i):
         rows, columns = self.config.rows, self.config.columns
         tile, tile_address = [], None
-        for index, at in iterations(i, ("activation", "weight", "accumulator")):
+        columns_seen = []
+
+        def still(walk, index):
+            return walk == "accumulator" and not _written(i, index)
+
+        for index, at in iterations(i, ("activation", "weight", "accumulator"), still):
             if at["weight"] != tile_address:
                 tile_address = at["weight"]
                 tile = list(zip(*(self._int8(Space.WEIGHT, tile_address + k, columns) for k in range(rows))))
             word = self._int8(Space.ACTIVATION, at["activation"], rows) if _inside(i, index) else [i.constant] * rows
-            sums = [sum(map(mul, word, column)) for column in tile]
+            if i.window:
+                seen = [*self.seen[index["x"]], word]
+                self.seen[index["x"]] = seen[1:]
+                columns_seen = [*columns_seen, seen][-3:] if index["x"] else [seen]
+                if not _written(i, index):
+                    continue
+                nine = [seen[line] for line in range(3) for seen in columns_seen]
+                sums = [sum(nine[t][c] * taps[t] for t in range(9)) for c, taps in enumerate(tile)]
+            else:
+                sums = [sum(map(mul, word, column)) for column in tile]
             if i.accumulate or index["k"] or index["ky"] or index["kx"]:
                 old = self._int32(Space.ACCUMULATOR, at["accumulator"], columns)
                 sums = [a + b for a, b in zip(sums, old)]
@@ -163,6 +180,13 @@ class ScalarMachine:
         start = word % (1 << 16) * len(values) * size
         data = b"".join((value % (1 << 8 * size)).to_bytes(size, "little") for value in values)
         self.spaces[space][start : start + len(data)] = data
+
+
+def _written(i, index):
+    if not i.window:
+        return True
+    x, y = index["x"], index["y"] - i.window_lead
+    return x > 1 and y >= 0 and (not i.window_skip_x or x % 2 == 0) and (not i.window_skip_y or y % 2 == 0)
 
 
 def _inside(i, index):
