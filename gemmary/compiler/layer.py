@@ -9,6 +9,7 @@ from ..isa import DType
 from ..performance.model import Timing
 from ..workloads import Conv, Layer
 from .contraction import Contraction
+from .depthwise import fits_window, lower_depthwise, streamed_rows, window_weights
 from .diagonal import diagonal_weights, lower_diagonal
 from .first import compile_first
 from .layout import Layout
@@ -69,9 +70,14 @@ class _LayerCompiler:
         return lower_contraction(self.config, operation, timing=self.timing)
 
     def _groups(self, source: Tensor, weights: np.ndarray, target: Tensor, window: Window, residual: Tensor | None):
-        """Groups within a word as the blocks of diagonal tiles; else so many groups as make whole words are one contraction."""
+        """Single channels with the array's window, or groups within a word as the blocks of diagonal tiles, whichever takes fewer
+        rows; else so many groups as make whole words are one contraction."""
         layer, rows = self.layer, self.config.rows
         cin, cout = layer.cin // layer.groups, layer.cout // layer.groups
+        diagonal_rows = window.taps * window.positions
+        if cin == cout == 1 and fits_window(self.config, window) and streamed_rows(window) <= diagonal_rows:
+            operation = self._contraction(source, window_weights(weights), target, window, slice(None), residual)
+            return lower_depthwise(replace(operation, window=window), self.timing)
         if cin == cout and rows % cin == 0:
             weights = diagonal_weights(weights, layer.groups, rows)
             operation = self._contraction(source, weights, target, window, slice(None), residual)

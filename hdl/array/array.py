@@ -9,13 +9,18 @@ from gemmary.config import Config
 from .cell import Cell
 from .multiplier import WORD, DotProduct
 from .skew import Skew, deskew, skew
+from .window import Window
 
 
 class ActivationSignature(wiring.Signature):
-    """A word of ``rows`` activations; ``swap`` with the first of a tile."""
+    """A word of ``rows`` activations; ``swap`` with the first of a tile. In an array with a window, ``window`` says that the word
+    belongs to a depthwise matmul, and ``position`` where in its line."""
 
     def __init__(self, config: Config):
-        super().__init__({"valid": Out(1), "swap": Out(1), "data": Out(data.ArrayLayout(signed(8), config.rows))})
+        members = {"valid": Out(1), "swap": Out(1), "data": Out(data.ArrayLayout(signed(8), config.rows))}
+        if config.window_line:
+            members |= {"window": Out(1), "position": Out(range(config.window_line))}
+        super().__init__(members)
 
 
 class WeightSignature(wiring.Signature):
@@ -55,6 +60,9 @@ class SystolicArray(wiring.Component):
     * the first word of the tile after it in cycle t + WEIGHTS_AFTER_SWAP or later.
 
     So tiles of ``rows`` activation words follow each other without a gap.
+
+    ``i.window``: column c sums channel c alone, over the words of the window that ends with this one (`Window`), times rows 0 to 8
+    of the tile. Latency and throughput are the same.
     """
 
     WEIGHTS_BEFORE_SWAP = 1
@@ -77,10 +85,12 @@ class SystolicArray(wiring.Component):
         buses, loads = self._weights(m)
         beats = self._activations(m)
         sums = [Const(0, signed(WORD))] * self.config.columns
+        taps = self._taps(m) if self.config.window_line else None
         for r, (beat, load) in enumerate(zip(beats, loads)):
-            activations, swap = beat[:-1], beat[-1]
+            bits = 8 * self.config.dot
+            activations, swap, window = beat[:bits], beat[bits], beat[bits + 1 :]
             for c in range(self.config.columns):
-                m.submodules[f"cell_{r}_{c}"] = cell = Cell(self.config.dot, self.multiplier)
+                m.submodules[f"cell_{r}_{c}"] = cell = Cell(self.config.dot, self.multiplier, bool(taps))
                 m.d.comb += [
                     cell.i.data.eq(activations),
                     cell.i.swap.eq(swap),
@@ -89,6 +99,9 @@ class SystolicArray(wiring.Component):
                     cell.above.eq(sums[c]),
                 ]
                 activations, swap, load, sums[c] = cell.o.data, cell.o.swap, cell.o.load, cell.below
+                if taps:
+                    m.d.comb += [cell.i.window.eq(window), cell.taps.eq(taps[c][r] if r < len(taps[c]) else 0)]
+                    window = cell.o.window
         self._sums(m, sums)
         return m
 
@@ -105,12 +118,22 @@ class SystolicArray(wiring.Component):
         return buses.o, loads
 
     def _activations(self, m):
-        """Activations and swap flag of each row of cells, each a cycle later than the one above it."""
+        """Activations and flags of each row of cells, each a cycle later than the one above it."""
         bits = 8 * self.config.dot
-        m.submodules.skew = beats = Skew(bits + 1, skew(self.blocks))
+        flags = Cat(self.i.swap, self.i.window) if self.config.window_line else self.i.swap
+        m.submodules.skew = beats = Skew(bits + len(flags), skew(self.blocks))
         words = self.i.data.as_value()
-        m.d.comb += [beat.eq(Cat(words.word_select(r, bits), self.i.swap)) for r, beat in enumerate(beats.i)]
+        m.d.comb += [beat.eq(Cat(words.word_select(r, bits), flags)) for r, beat in enumerate(beats.i)]
         return beats.o
+
+    def _taps(self, m):
+        m.submodules.window = window = Window(self.config)
+        m.d.comb += [
+            window.take.eq(self.i.valid & self.i.window),
+            window.position.eq(self.i.position),
+            window.word.eq(self.i.data),
+        ]
+        return window.taps
 
     def _sums(self, m, sums):
         m.submodules.deskew = aligned = Skew(self.config.psum_bits, deskew(self.config.columns))

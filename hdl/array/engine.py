@@ -109,7 +109,10 @@ class TensorEngine(wiring.Component):
         """Words and weights from the scratchpads into the array."""
         issue, array, weight = self.issue, self.array, self.feeder.port
         m.submodules.valid = valid = Delay(1, READ_LATENCY + INJECT, reset=True)
-        m.submodules.side = side = Delay(data.StructLayout({"swap": 1, "read": 1, "constant": 8}), READ_LATENCY)
+        beside = {"swap": 1, "read": 1, "constant": 8}
+        if self.config.window_line:
+            beside |= {name: getattr(array.i, name).shape() for name in ("window", "position")}
+        m.submodules.side = side = Delay(data.StructLayout(beside), READ_LATENCY)
         word, swap = Signal(8 * self.config.rows, reset_less=True), Signal(reset_less=True)
         m.d.comb += [
             self.activation.valid.eq(issue.request),
@@ -131,17 +134,22 @@ class TensorEngine(wiring.Component):
         ]
         constant = side.o.constant.replicate(self.config.rows)
         m.d.sync += [word.eq(Mux(side.o.read, self.activation.data, constant)), swap.eq(side.o.swap)]
+        if self.config.window_line:
+            for name in ("window", "position"):
+                late = Signal.like(side.o[name], name=name, reset_less=True)
+                m.d.comb += [side.i[name].eq(issue.row[name]), getattr(array.i, name).eq(late)]
+                m.d.sync += late.eq(side.o[name])
 
     def _accumulate(self, m):
         """Where a row goes travels beside the array."""
         issue, port = self.issue, self.accumulate
-        layout = data.StructLayout({"row": port.row.shape(), "overwrite": 1, "last": 1})
+        flags = ("overwrite", "last", "write") if self.config.window_line else ("overwrite", "last")
+        layout = data.StructLayout({"row": port.row.shape()} | dict.fromkeys(flags, 1))
         m.submodules.beside = self.beside = beside = RamDelay(layout, self.latency)
         m.d.comb += [
             beside.i.row.eq(issue.row.accumulator),
-            beside.i.overwrite.eq(issue.row.overwrite),
-            beside.i.last.eq(issue.row.last),
-            port.valid.eq(self.array.o.valid),
+            *(beside.i[flag].eq(issue.row[flag]) for flag in flags),
+            port.valid.eq(self.array.o.valid & (beside.o.write if self.config.window_line else 1)),
             port.row.eq(beside.o.row),
             port.overwrite.eq(beside.o.overwrite),
             port.data.eq(self.array.o.data),
@@ -155,7 +163,7 @@ class TensorEngine(wiring.Component):
         layout = data.StructLayout({"signal": SEMAPHORES, "offset": OFFSET_BITS})
         m.submodules.retiring = self.retiring = retiring = Queue(layout, cycles // self.config.rows + 2)
         visible = Signal(ACCUMULATE_DISTANCE)
-        m.d.sync += visible.eq(Cat(self.accumulate.valid & self.beside.o.last, visible))
+        m.d.sync += visible.eq(Cat(self.array.o.valid & self.beside.o.last, visible))
         m.d.comb += [
             retiring.i.valid.eq(issue.issued & issue.row.last),
             retiring.i.payload.signal.eq(issue.row.signal),

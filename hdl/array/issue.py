@@ -8,7 +8,7 @@ from gemmary.config import Config
 from gemmary.registers import State
 
 from ..interfaces import ACCUMULATE_DISTANCE
-from .sequencer import Row
+from .sequencer import row_layout
 
 
 class Issue(wiring.Component):
@@ -24,8 +24,8 @@ class Issue(wiring.Component):
         self.config = config
         super().__init__(
             {
-                "i": In(stream.Signature(Row)),
-                "row": Out(Row),
+                "i": In(stream.Signature(row_layout(config))),
+                "row": Out(row_layout(config)),
                 "enable": In(1),
                 "request": Out(1),
                 "ready": In(1),
@@ -40,7 +40,7 @@ class Issue(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         valid = Signal()
-        row = Signal(Row, reset_less=True)
+        row = Signal(row_layout(self.config), reset_less=True)
         has_weights, possible = Signal(), Signal()
         hazard = self._hazard(m, row)
         m.d.comb += [
@@ -72,7 +72,7 @@ class Issue(wiring.Component):
         waiting = Signal(range(ACCUMULATE_DISTANCE))
         with m.If(waiting != 0):
             m.d.sync += waiting.eq(waiting - 1)
-        issued, accumulator = self.issued, row.accumulator[:bits]
+        issued, accumulator = self._writes(row, self.issued), row.accumulator[:bits]
         matches = []
         for age in range(ACCUMULATE_DISTANCE - 1):
             matches.append(issued & (accumulator == self.i.payload.accumulator[:bits]))
@@ -83,6 +83,10 @@ class Issue(wiring.Component):
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += waiting.eq(0)
             for age, match in reversed(list(enumerate(matches))):
-                with m.If(match):
+                with m.If(self._writes(self.i.payload, match)):
                     m.d.sync += waiting.eq(Const(ACCUMULATE_DISTANCE - 1 - age))
         return waiting != 0
+
+    def _writes(self, row, condition):
+        """``condition``, for a row that writes its sums."""
+        return condition & row.write if self.config.window_line else condition

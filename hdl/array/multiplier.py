@@ -10,13 +10,13 @@ removes the upper bits, which nothing reads."""
 
 
 class DotSignature(wiring.Signature):
-    """Seen from the multiplier: ``p`` is the exact dot product of the ``length`` int8 in ``a`` and ``w``.
+    """Seen from the multiplier: ``p`` is the exact dot product of the ``length`` signed numbers of ``bits`` in ``a`` and ``w``.
 
     Every implementation takes new operands each cycle, and has an attribute ``latency``: cycles from operands to ``p``.
     """
 
-    def __init__(self, length: int):
-        vector = data.ArrayLayout(signed(8), length)
+    def __init__(self, length: int, bits: int = 8):
+        vector = data.ArrayLayout(signed(bits), length)
         super().__init__({"a": In(vector), "w": In(vector), "p": Out(signed(WORD))})
 
 
@@ -25,15 +25,15 @@ class DotProduct(wiring.Component):
 
     latency = 1
 
-    def __init__(self, length: int):
-        super().__init__(DotSignature(length))
+    def __init__(self, length: int, bits: int = 8):
+        super().__init__(DotSignature(length, bits))
 
     def elaborate(self, platform):
         m = Module()
         total = Const(0, signed(WORD))
         for i, operands in enumerate(zip(self.a, self.w)):
             # 16 bits each, so that the product has a whole word: a simulator then extends no sign twice, and synthesis still
-            # finds a multiplier of 8 by 8 bits.
+            # finds a multiplier of ``bits`` by ``bits``.
             a, w = (Signal(signed(WORD // 2), name=f"{name}_{i}") for name in "aw")
             m.d.comb += [a.eq(operands[0]), w.eq(operands[1])]
             total = (total + a * w)[:WORD].as_signed()

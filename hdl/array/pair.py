@@ -1,0 +1,127 @@
+"""The systolic array with two multiply-accumulates a multiplier."""
+
+from amaranth import Cat, Const, Module, Signal, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from gemmary.config import Config
+
+from .array import ActivationSignature, SumSignature, WeightSignature
+from .multiplier import WORD, DotProduct
+from .pair_cell import PairCell, SideCell
+from .pair_term import TermBeats, WeightTerm
+from .skew import Skew, deskew, skew
+
+
+class PairArray(wiring.Component):
+    """SystolicArray with half its multipliers: the same ports and rules, exact sums, another ``latency``.
+
+    For a pair of rows, a[0]·w[0] + a[1]·w[1] = (a[0] + w[1])·(a[1] + w[0]) − a[0]·a[1] − w[0]·w[1] (Winograd 1968).
+
+                         w ──► skew over columns
+                 0       │      │      │
+              ┌──────┐   ▼      ▼      ▼      ▲ −sum of w[0]·w[1], once a tile: a multiplier for 2 columns
+        i ──► │ skew │─► cell ─ cell ─ cell ─      a cell is `dot` rows x 1 column, `dot` / 2 multipliers
+              │ over │   │      │      │
+              │ rows │─► cell ─ cell ─ cell ─      B = rows / dot rows of cells
+              └──────┘   ▼      ▼      ▼
+                 └─► side ─► − ── ► − ── ► −       sum of a[0]·a[1]: one more column, which every column subtracts
+                         deskew over columns ──► o
+
+    ``latency`` = B + columns + multiplier latency + 3 cycles. ``multiplier(length, bits)`` makes a component with a DotSignature:
+    of ``dot`` / 2 and 9 for a cell; of ``dot`` / 2 for a cell of the side column; of 1 for the weights of two columns. All
+    have the latency ``multiplier.latency``. Sums wrap around inside at ``psum_bits``, which the results fit.
+    """
+
+    WEIGHTS_BEFORE_SWAP = 1
+    WEIGHTS_AFTER_SWAP = 0
+
+    def __init__(self, config: Config, multiplier: type = DotProduct):
+        assert config.dot % 2 == config.columns % 2 == 0, "pairs of rows, and of columns"
+        self.config, self.multiplier = config, multiplier
+        self.blocks = config.rows // config.dot
+        self.latency = self.blocks + config.columns + multiplier.latency + 3
+        super().__init__(
+            {
+                "i": In(ActivationSignature(config)),
+                "w": In(WeightSignature(config)),
+                "o": Out(SumSignature(config)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        buses, loads, sums = self._weights(m)
+        beats = self._activations(m)
+        for r, (beat, load) in enumerate(zip(beats, loads)):
+            activations, swap = beat[:-1], beat[-1]
+            for c in range(self.config.columns):
+                m.submodules[f"cell_{r}_{c}"] = cell = PairCell(self.config.dot, self.multiplier)
+                m.d.comb += [
+                    cell.i.data.eq(activations),
+                    cell.i.swap.eq(swap),
+                    cell.i.load.eq(load),
+                    cell.weight.eq(buses[c]),
+                    cell.above.eq(sums[c]),
+                ]
+                activations, swap, load, sums[c] = cell.o.data, cell.o.swap, cell.o.load, cell.below
+        self._sums(m, sums, self._side(m, beats))
+        return m
+
+    def _weights(self, m):
+        """The buses of the columns, each a cycle later than the one before it; the load flags that enter on the left; and what
+        the sums of a column begin with."""
+        columns, latency = self.config.columns, self.multiplier.latency
+        m.submodules.weight_skew = buses = Skew(signed(8), skew(columns))
+        m.d.comb += [bus.eq(weight) for bus, weight in zip(buses.i, self.w.data)]
+        row = Signal(range(self.config.rows))
+        with m.If(self.w.valid):
+            m.d.sync += row.eq(row + 1)
+        loads = [Signal(name=f"load_{r}", reset_less=True) for r in range(self.blocks)]
+        block = row[(self.config.dot - 1).bit_length() :]
+        m.d.sync += [load.eq(self.w.valid & (block == r)) for r, load in enumerate(loads)]
+
+        m.submodules.beats = beats = TermBeats(latency)
+        m.d.comb += [
+            beats.load.eq(self.w.valid),
+            beats.pair.eq(row[0]),
+            beats.first.eq(row[1:] == 0),
+            beats.swap.eq(self.i.swap),
+        ]
+        beat, terms = beats.o, []
+        for c in range(0, columns, 2):
+            m.submodules[f"term_{c}"] = term = WeightTerm(self.config.psum_bits, self.multiplier)
+            m.d.comb += [term.i.eq(beat), *(to.eq(bus) for to, bus in zip(term.weights, buses.o[c:]))]
+            beat, terms = term.o, [*terms, *term.terms]
+        return buses.o, loads, terms
+
+    def _activations(self, m):
+        """Activations and swap flag of each row of cells, each a cycle later than the one above it."""
+        bits = 8 * self.config.dot
+        m.submodules.skew = beats = Skew(bits + 1, skew(self.blocks))
+        words = self.i.data.as_value()
+        m.d.comb += [beat.eq(Cat(words.word_select(r, bits), self.i.swap)) for r, beat in enumerate(beats.i)]
+        return beats.o
+
+    def _side(self, m, beats):
+        """The activations' own term, a cycle before the sums of the first column."""
+        above = Const(0, signed(WORD))
+        for r, beat in enumerate(beats):
+            m.submodules[f"side_{r}"] = side = SideCell(self.config.dot, self.multiplier)
+            m.d.comb += [side.i.eq(beat[:-1]), side.above.eq(above)]
+            above = side.below
+        return above
+
+    def _sums(self, m, sums, side):
+        """The terms of the activations taken away, the columns aligned again."""
+        bits, columns = self.config.psum_bits, self.config.columns
+        m.submodules.deskew = aligned = Skew(bits, deskew(columns))
+        for c, (column, lane, out) in enumerate(zip(sums, aligned.i, self.o.data)):
+            total = Signal(bits, name=f"sum_{c}", reset_less=True)
+            term = Signal(bits, name=f"side_term_{c}", reset_less=True)
+            m.d.sync += [term.eq(side), total.eq(column - term)]
+            m.d.comb += [lane.eq(total), out.eq(aligned.o[c])]
+            side = term
+        valid = Signal(self.latency)
+        m.d.sync += valid.eq(Cat(self.i.valid, valid))
+        m.d.comb += self.o.valid.eq(valid[-1])
