@@ -268,12 +268,9 @@ class Sampler:
         opcode, config, arena = Opcode.MATMUL, self.config, self.arena
         most = config.window_line
         defined = [x for x in (3, most, 3 + self._below(most - 2)) if min(self.lines[:x]) == 2]
-        x = (
-            self._choice(*defined)
-            if defined and self._chance(0.7)
-            else self._choice(3, most, 3 + self._below(most - 2))
-        )
-        total = max(1, WINDOW_ITERATIONS // x)
+        fresh = self._choice(3, most, 3 + self._below(most - 2), 3 + self._below(most - 2))
+        x = self._choice(*defined) if defined and self._chance(0.7) else fresh
+        total = max(4, WINDOW_ITERATIONS // x)
         counts = self._counts({"n": 3, "k": 2, "ky": 2, "kx": 2, "y": 9}, total) | {"x": x}
         counts["y"] = max(counts["y"], min(2 + self._below(4), total))
         lead = self._below(4)
