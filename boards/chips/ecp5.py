@@ -118,10 +118,10 @@ class Ecp5DotProduct(wiring.Component):
 
     latency = 3 + 2
 
-    def __init__(self, length: int, block: int | None = None):
+    def __init__(self, length: int, block: int | None = None, bits: int = 8):
         assert length <= 4, "two levels of adders"
         self.length, self.block = length, block
-        super().__init__(DotSignature(length))
+        super().__init__(DotSignature(length, bits))
 
     def elaborate(self, platform):
         m = Module()

@@ -30,7 +30,8 @@ class PairArray(wiring.Component):
 
     ``latency`` = B + columns + multiplier latency + 3 cycles. ``multiplier(length, bits)`` makes a component with a DotSignature:
     of ``dot`` / 2 and 9 for a cell; of ``dot`` / 2 for a cell of the side column; of 1 for the weights of two columns. All
-    have the latency ``multiplier.latency``. Sums wrap around inside at ``psum_bits``, which the results fit.
+    have the latency ``multiplier.latency``. Sums wrap around inside at ``psum_bits``, which the results fit; the terms, of half
+    as many products, need 2 bits (−w·w) and 1 bit (a·a) less.
     """
 
     WEIGHTS_BEFORE_SWAP = 1
@@ -90,7 +91,7 @@ class PairArray(wiring.Component):
         ]
         beat, terms = beats.o, []
         for c in range(0, columns, 2):
-            m.submodules[f"term_{c}"] = term = WeightTerm(self.config.psum_bits, self.multiplier)
+            m.submodules[f"term_{c}"] = term = WeightTerm(self.config.psum_bits - 2, self.multiplier)
             m.d.comb += [term.i.eq(beat), *(to.eq(bus) for to, bus in zip(term.weights, buses.o[c:]))]
             beat, terms = term.o, [*terms, *term.terms]
         return buses.o, loads, terms
@@ -118,7 +119,7 @@ class PairArray(wiring.Component):
         m.submodules.deskew = aligned = Skew(bits, deskew(columns))
         for c, (column, lane, out) in enumerate(zip(sums, aligned.i, self.o.data)):
             total = Signal(bits, name=f"sum_{c}", reset_less=True)
-            term = Signal(bits, name=f"side_term_{c}", reset_less=True)
+            term = Signal(signed(bits - 1), name=f"side_term_{c}", reset_less=True)
             m.d.sync += [term.eq(side), total.eq(column - term)]
             m.d.comb += [lane.eq(total), out.eq(aligned.o[c])]
             side = term

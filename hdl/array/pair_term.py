@@ -21,7 +21,7 @@ class TermBeat(data.Struct):
 
 
 class WeightTerm(wiring.Component):
-    """Of two neighbouring columns: ``term`` = − sum over pairs of rows of w[0] · w[1], modulo 2 ** ``bits``.
+    """Of two neighbouring columns: ``term`` = − sum over pairs of rows of w[0] · w[1], which must fit ``bits``.
 
     The second column's weights come a cycle after those of the first, so that the pairs of both never meet: one multiplier
     serves both. ``i`` goes with the first column, 1 cycle later it goes with the second, and ``o`` is ``i`` 2 cycles later.
