@@ -2,6 +2,21 @@
 
 from .layer import Conv, Layer, Matmul
 from .network import SUITES, Network, load, names, suite
+from .steps import INPUT, Mean, Step, is_depthwise
 from .text import parse
 
-__all__ = ["SUITES", "Conv", "Layer", "Matmul", "Network", "load", "names", "parse", "suite"]
+__all__ = [
+    "INPUT",
+    "SUITES",
+    "Conv",
+    "Layer",
+    "Matmul",
+    "Mean",
+    "Network",
+    "Step",
+    "is_depthwise",
+    "load",
+    "names",
+    "parse",
+    "suite",
+]

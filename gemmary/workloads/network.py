@@ -6,6 +6,7 @@ from importlib import resources
 
 from ..errors import InputError
 from .layer import Layer
+from .steps import Step, read_steps
 from .text import from_table
 
 TINY = ("resnet8", "ds-cnn", "mobilenet-v1-025", "autoencoder")
@@ -30,7 +31,7 @@ class Network:
 
     ``input`` is the shape of its input (height, width, channels, or rows, columns) and ``source`` says where the shapes are
     from. ``published_macs`` is a total that others found, ``published_source`` where and what it counts, and ``tolerance``
-    half of its last digit, in MACs.
+    half of its last digit, in MACs. ``steps`` say how the layers follow one another; empty where the file does not.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Network:
     published_source: str
     tolerance: int
     layers: tuple[Layer, ...]
+    steps: tuple[Step, ...] = ()
 
     @property
     def macs(self) -> int:
@@ -78,4 +80,6 @@ def read(name: str, text: str) -> Network:
     for layer in layers:
         if [other.name for other in layers].count(layer.name) > 1:
             raise InputError(f"network {name!r}: two layers have the name {layer.name!r}")
-    return Network(name=name, input=tuple(table.pop("input")), layers=layers, **table)
+    shape = tuple(table.pop("input"))
+    steps = read_steps(name, table.pop("steps", ()), layers, shape)
+    return Network(name=name, input=shape, layers=layers, steps=steps, **table)
