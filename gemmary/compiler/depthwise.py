@@ -4,8 +4,8 @@ A channel word is convolved line by line. An image too large for an accumulator 
 keeps the last two lines of a piece, so none is streamed, or even loaded, twice (docs/isa-semantics.md).
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,12 +16,19 @@ from ..performance.model import Timing
 from .builder import Builder, Region
 from .contraction import Contraction
 from .drain import Drain
+from .lowering import total_cycles
 from .product import Job
-from .regions import load_inputs
+from .regions import load_bytes, load_inputs
 from .runs import Run, make_runs
 from .slots import Slots
-from .tiling import MAX_SLOTS, RESULT_SLOTS, Tiling
+from .tiling import MAX_SLOTS, RESULT_SLOTS, Tiling, halvings
 from .window import Block, Split, Window
+
+CANDIDATES = 3
+"""Sizes of jobs that are tried on the cycle model: the largest that fits, half of it …"""
+
+SMALL = 64
+"""Results that are worth an instruction of each engine of their own."""
 
 
 def fits_window(config: Config, window: Window) -> bool:
@@ -83,56 +90,130 @@ def piece_of(window: Window, block: Block) -> Piece:
     return Piece(block, lead, end - begin, begin - low, low, high - low)
 
 
+def ramp(total: int, least: int, most: int, *, up: bool, down: bool) -> list[int]:
+    """Parts of ``total``, none above ``most``: as equal as can be, but growing from ``least`` at the beginning with ``up``, and
+    becoming as small at the end with ``down``."""
+    first, last, size = [], [], least
+    while size < most and (up + down) * size < total:
+        first, last = first + [size] * up, [size] * down + last
+        total, size = total - (up + down) * size, 2 * size
+    count = -(-total // most)
+    return first + [(i + 1) * total // count - i * total // count for i in range(count)] + last
+
+
+def _parts(sizes: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """(start, size) of parts one behind the other."""
+    start = 0
+    for size in sizes:
+        yield start, size
+        start += size
+
+
+def _lines(window: Window, sizes: list[int]) -> Iterator[Block]:
+    """Blocks of so many lines, image after image."""
+    for image in range(window.images):
+        for row, rows in _parts(sizes):
+            yield Block(image, 1, row, rows, 0, window.out_width, 0, window.height, 0, window.width, 0, 0)
+
+
+class Ahead:
+    """Loads what belongs to channel words, one after the other, into a memory with room for ``capacity`` of them: first what is
+    needed at once, then ever more at a time. ``load(first, count, slot)`` loads ``count`` words from ``first`` to slot ``slot``."""
+
+    def __init__(self, capacity: int, total: int, load: Callable[[int, int, int], None]):
+        self.capacity, self.total, self.load, self.loaded = capacity, total, load, 0
+
+    def slot(self, word: int, count: int) -> int:
+        """Where words ``word`` and up lie, ``count`` of them; they do not cross a multiple of the capacity."""
+        while self.loaded < word + count:
+            inside = self.loaded % self.capacity
+            more = min(max(count, inside), self.capacity - inside, self.total - self.loaded)
+            self.load(self.loaded, more, inside)
+            self.loaded += more
+        return word % self.capacity
+
+
+class _Drain(Drain):
+    """Parameters stay for as many channel words as there is room for."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.ahead = Ahead(self.config.parameter_rows, self.operation.source.words, self._load_parameters)
+
+    def _parameters(self, job: Job) -> int:
+        return 0 if self.requantization.scalar else self.ahead.slot(job.tile, job.tiles)
+
+    def _load_parameters(self, first: int, count: int, slot: int) -> None:
+        row = self.config.parameter_row_bytes
+        region = Region(Space.PARAMETER, slot, slot + count)
+        load_bytes(self.builder, region, self.operation.parameters + first * row, slot * row, count * row)
+
+
 class _Depthwise:
     """Emits a contraction of ``window_weights``, channel word after channel word."""
 
     def __init__(self, builder: Builder, operation: Contraction, tiling: Tiling):
         self.builder, self.config, self.operation, self.tiling = builder, builder.config, operation, tiling
         self.activations = Slots(0, tiling.activation_slot, tiling.activation_slots)
-        self.weights = Slots(0, tiling.weight_slot, tiling.weight_slots)
-        self.drain = Drain(builder, (operation,), tiling, tiling.activation_slot * tiling.activation_slots)
+        self.weights = Ahead(tiling.weight_slots, operation.source.words, self._load_weights)
+        # A sum is written once, never added to, so finished rows can leave whatever bank they share with others.
+        rows = tiling.tiles * tiling.split.rows * tiling.split.columns
+        self.sums = Slots(0, rows, min(MAX_SLOTS, self.config.accumulator_words // rows))
+        self.drain = _Drain(builder, (operation,), tiling, tiling.activation_slot * tiling.activation_slots)
 
     def jobs(self) -> list[Job]:
-        total, size = self.operation.source.words, self.tiling.tiles
-        blocks = list(self.operation.window.blocks(self.tiling.split))
-        return [Job(block, tile, min(size, total - tile)) for tile in range(0, total, size) for block in blocks]
+        """Small ones first and last, so that the array starts early and little is left when it ends."""
+        window, total, (rows, tiles) = self.operation.window, self.operation.source.words, self._size
+        least, jobs = -(-SMALL // window.out_width), []
+        for word, count in self._words(total, tiles):
+            sizes = (
+                ramp(window.out_height, least, rows, up=word == 0, down=word + count == total) if count == 1 else [rows]
+            )
+            jobs += [Job(block, word, count) for block in _lines(window, sizes)]
+        return jobs
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        return self.tiling.split.rows, self.tiling.tiles
+
+    def _words(self, total: int, tiles: int) -> Iterator[tuple[int, int]]:
+        """(first, count) of the channel words of each job; none crosses the end of the parameter memory."""
+        for start in range(0, total, self.config.parameter_rows):
+            count = min(self.config.parameter_rows, total - start)
+            sizes = ramp(count, 1, tiles, up=start == 0, down=start + count == total)
+            yield from ((start + word, size) for word, size in _parts(sizes))
 
     def emit(self, job: Job, index: int, last: bool) -> None:
         piece = piece_of(self.operation.window, job.block)
-        bank = index % 2 * self.config.accumulator_rows
-        slot = self.activations.get(index)[0]
-        weight, here = self.weights.get(job.tile)
-        if not here:
-            self._load_weights(job, weight)
-        for fields, size in self._loads(job, piece, slot):
-            self.builder.emit(Opcode.LOAD, fields, [], [Region(Space.ACTIVATION, slot, slot + size)])
+        row, slot = self.sums.get(index)[0], self.activations.get(index)[0]
+        weight = self.weights.slot(job.tile, job.tiles) * self.config.rows
         reads = [Region(Space.WEIGHT, weight, weight + job.tiles * self.config.rows)]
         if piece.in_rows:
-            reads.append(Region(Space.ACTIVATION, slot, slot + job.tiles * self._plane(piece)))
-        writes = [Region(Space.ACCUMULATOR, bank, bank + job.tiles * job.block.positions)]
-        self.builder.emit(Opcode.MATMUL, self._fields(job, piece, slot, weight, bank), reads, writes)
-        self.drain.emit(job, (0, job.tiles), bank, index)
+            inputs = Region(Space.ACTIVATION, slot, slot + job.tiles * self._plane(piece))
+            reads.append(inputs)
+            for fields in self._loads(job, piece, slot):
+                self.builder.emit(Opcode.LOAD, fields, [], [inputs])
+        writes = [Region(Space.ACCUMULATOR, row, row + job.tiles * job.block.positions)]
+        self.builder.emit(Opcode.MATMUL, self._fields(job, piece, slot, weight, row), reads, writes)
+        self.drain.emit(job, (0, job.tiles), row, index)
 
     def _plane(self, piece: Piece) -> int:
         """Activation words of a channel word of ``piece``."""
         return piece.in_rows * self.operation.window.width
 
-    def _load_weights(self, job: Job, address: int) -> None:
-        region = Region(Space.WEIGHT, address, address + job.tiles * self.config.rows)
-        place = (job.tile, job.tiles), (0, 1), (0, 1), (0, 1), address
-        for fields in self.operation.weights.loads(self.config.bus_bytes, *place):
+    def _load_weights(self, first: int, count: int, slot: int) -> None:
+        address = slot * self.config.rows
+        region = Region(Space.WEIGHT, address, address + count * self.config.rows)
+        for fields in self.operation.weights.loads(
+            self.config.bus_bytes, (first, count), (0, 1), (0, 1), (0, 1), address
+        ):
             self.builder.emit(Opcode.LOAD, fields | {"dtype": DType.INT8, "space": Space.WEIGHT}, [], [region])
 
-    def _loads(self, job: Job, piece: Piece, slot: int) -> Iterator[tuple[dict[str, int], int]]:
-        if piece.in_rows == 0:
-            return
-        block, width = piece.block, self.operation.window.width
-        lines = Block(
-            block.image, 1, block.row, block.rows, 0, block.columns, piece.in_row, piece.in_rows, 0, width, 0, 0
-        )  # fmt: skip
-        place = self.operation.window, lines, (job.tile, job.tiles), slot
-        for fields in load_inputs(self.config, self.operation.source, *place):
-            yield fields, job.tiles * self._plane(piece)
+    def _loads(self, job: Job, piece: Piece, slot: int) -> Iterator[dict[str, int]]:
+        lines = replace(piece.block, in_row=piece.in_row, in_rows=piece.in_rows)
+        return load_inputs(
+            self.config, self.operation.source, self.operation.window, lines, (job.tile, job.tiles), slot
+        )
 
     def _fields(self, job: Job, piece: Piece, slot: int, weight: int, row: int) -> dict[str, int]:
         window, width = self.operation.window, self.operation.window.width
@@ -177,44 +258,52 @@ def window_fields(
 
 
 def lower_depthwise(operation: Contraction, timing: Timing) -> tuple[Run, ...]:
-    """The runs of a contraction whose weights are ``window_weights`` and whose window ``fits_window``. InputError if the
-    memories are too small."""
-    builder = Builder(timing.config)
-    lowering = _Depthwise(builder, operation, _tiling(timing.config, operation))
-    return make_runs(builder, lowering.jobs(), lowering.emit, timing)
-
-
-def _tiling(config: Config, operation: Contraction) -> Tiling:
-    """Whole images of as many channel words, or else as many lines, as an accumulator bank holds."""
-    window = operation.window
-    rows = min(window.out_height, config.accumulator_rows // window.out_width)
-    positions = window.out_height * window.out_width
-    if rows == 0:
+    """The runs of a contraction whose weights are ``window_weights`` and whose window ``fits_window``: those of the size of jobs
+    that the cycle model likes best. InputError if the memories are too small."""
+    found = []
+    for tiling in _tilings(timing.config, operation):
+        builder = Builder(timing.config)
+        lowering = _Depthwise(builder, operation, tiling)
+        found.append(make_runs(builder, lowering.jobs(), lowering.emit, timing))
+    if not found:
         raise InputError(
-            f"config {config.name!r} is too small for {operation.result.name!r}: a line of {window.out_width} results"
+            f"config {timing.config.name!r} is too small for {operation.result.name!r}: its memories do not hold the inputs and "
+            f"results of a line of {operation.window.out_width}"
         )
+    return min(found, key=total_cycles)
+
+
+def _tilings(config: Config, operation: Contraction) -> Iterator[Tiling]:
+    """Whole images of as many channel words, or else as many lines, as an accumulator bank holds; or fractions of that."""
+    window, words = operation.window, operation.source.words
+    line, image = window.out_width, window.out_height * window.out_width
     # Pieces go on from each other only while their channel word, and their image, stays the same.
-    whole = rows == window.out_height and window.images == 1
-    tiles = (
-        min(config.accumulator_rows // positions, config.parameter_rows // 2, operation.source.words) if whole else 1
-    )
-    split = Split(1, rows, window.out_width)
-    blocks = list(window.blocks(split))
-    activation_slot = max(piece_of(window, block).in_rows for block in blocks) * window.width * tiles
-    result_slot = max(block.positions for block in blocks) * tiles
-    if operation.result.dtype != DType.INT8:
-        result_slot = 0
-    jobs = len(blocks) * -(-operation.source.words // tiles)
-    kinds = 2 if operation.requantization.residual else 1
-    free = config.activation_words
-    result_slots = min(RESULT_SLOTS, jobs, (free - activation_slot) // (kinds * result_slot)) if result_slot else 1
-    activation_slots = min(MAX_SLOTS, jobs, (free - kinds * result_slots * result_slot) // activation_slot)
-    weight_slots = min(MAX_SLOTS, config.weight_words // (tiles * config.rows))
-    if min(result_slots, activation_slots, weight_slots) < 1:
-        raise InputError(f"config {config.name!r} is too small for {operation.result.name!r}: a piece of {rows} lines")
+    if image <= config.accumulator_rows and window.images == 1:
+        most = min(config.accumulator_rows // image, config.parameter_rows // 2, words)
+        candidates = [(tiles, window.out_height) for tiles in halvings(most)]
+    else:
+        candidates = [(1, rows) for rows in halvings(min(config.accumulator_rows // line, window.out_height))]
+    for tiles, rows in candidates[-CANDIDATES:]:
+        if tiling := _fit(config, operation, tiles, rows):
+            yield tiling
+
+
+def _fit(config: Config, operation: Contraction, tiles: int, rows: int) -> Tiling | None:
+    """With as many slots as the memories have room for; None if that is not one of each."""
+    window, residual = operation.window, operation.requantization.residual is not None
+    lines = min(window.height, (rows - 1) * window.stride[0] + WINDOW)
+    activation_slot = lines * window.width * tiles
+    result_slot = rows * window.out_width * tiles if operation.result.dtype == DType.INT8 else 0
+    room, results = config.activation_words, 1
+    if result_slot:
+        results = min(RESULT_SLOTS, (room - activation_slot) // (result_slot * (1 + residual)))
+        room -= results * result_slot * (1 + residual)
+    slots = min(MAX_SLOTS, room // activation_slot)
+    if min(results, slots) < 1:
+        return None
     return Tiling(
-        split=split, tiles=tiles, words=tiles, tap_rows=WINDOW, tap_columns=WINDOW, positions_outer=False,
-        activation_slot=activation_slot, activation_slots=activation_slots,
-        weight_slot=tiles * config.rows, weight_slots=weight_slots,
-        result_slot=result_slot, result_slots=result_slots, residual_slots=result_slots if kinds == 2 else 0,
+        split=Split(1, rows, window.out_width), tiles=tiles, words=tiles, tap_rows=WINDOW, tap_columns=WINDOW,
+        positions_outer=False, activation_slot=activation_slot, activation_slots=slots,
+        weight_slot=config.rows, weight_slots=config.weight_words // config.rows, result_slot=result_slot, result_slots=results,
+        residual_slots=results * residual,
     )  # fmt: skip

@@ -49,8 +49,8 @@ class Accumulator(wiring.Component):
         cycle 0           1                  2           3
 
     ``vector_read`` or else ``store`` (granules) takes the other bank, one of them a cycle; ``vector_write`` or else ``load``
-    (granules) likewise. They wait for a bank that is taken. One read and one write beside ``accumulate`` are enough, and both
-    banks get by with one bus each way for all four.
+    (granules) likewise. They wait for a bank that is taken; one that is overwritten can still be read. One read and one write
+    beside ``accumulate`` are enough, and both banks get by with one bus each way for all four.
     """
 
     def __init__(self, config: Config):
@@ -74,6 +74,7 @@ class Accumulator(wiring.Component):
         self.row_bits = (self.config.accumulator_rows - 1).bit_length()
         store_row, load_row = self.store.address[part_bits:], self.load.address[part_bits:]
 
+        self.reads = self.accumulate.valid & ~self.accumulate.overwrite
         self.sum = self.sums(m)
         self.read = self.other_read(m, store_row)
         self.write = self.other_write(m, load_row)
@@ -128,7 +129,7 @@ class Accumulator(wiring.Component):
         read = Signal(data.StructLayout({"valid": 1, "row": len(store_row)}))
 
         def free(row):
-            return ~(self.accumulate.valid & (self.bank(self.accumulate.row) == self.bank(row)))
+            return ~(self.reads & (self.bank(self.accumulate.row) == self.bank(row)))
 
         m.d.comb += [
             self.vector_read.ready.eq(free(self.vector_read.address)),
@@ -170,7 +171,7 @@ class Accumulator(wiring.Component):
 
     def drive_read(self, m, bank, b):
         """Reads of bank ``b``: for the sum, or else for the others."""
-        accumulate = self.accumulate.valid & (self.bank(self.accumulate.row) == b)
+        accumulate = self.reads & (self.bank(self.accumulate.row) == b)
         m.d.comb += [
             bank.read.valid.eq(accumulate | (self.read.valid & (self.bank(self.read.row) == b))),
             bank.read.address.eq(Mux(accumulate, self.accumulate.row, self.read.row)),

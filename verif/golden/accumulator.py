@@ -34,8 +34,9 @@ class Accumulator:
     def in_flight(self) -> set[int]:
         return {step[0] for step in self.pipeline if step}
 
-    def grants(self, rows: Mapping[str, int], accumulated: int | None) -> set[str]:
-        """Of the ports that ask for a row of ``rows`` those that are served, while a row may be ``accumulated``."""
+    def grants(self, rows: Mapping[str, int], request: tuple[int, list[int], bool] | None) -> set[str]:
+        """Of the ports that ask for a row of ``rows`` those that are served, beside the ``request`` to accumulate."""
+        accumulated = None if request is None or request[2] else request[0]  # overwriting reads nothing
         granted = set()
         writing = self.pipeline[0]
         for ports, first in ((READS, accumulated), (WRITES, writing and writing[0])):
