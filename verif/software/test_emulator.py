@@ -35,12 +35,14 @@ from verif.agents import programs
 from verif.agents.accesses import EXTERNAL, accesses
 from verif.agents.illegal import harmless, illegal_programs
 from verif.agents.schedule import Schedule
-from verif.configs import TINIES, TINY, TINY_NARROW_BUS, TINY_WIDE
+from verif.configs import TINIES, TINY, TINY_NARROW_BUS, TINY_WIDE, TINY_WINDOW
 from verif.golden import numerics
 from verif.software import scalar
 
 random_program = cache(programs.random_program)
-CONFIGS = [*TINIES, *PRESETS.values()]
+SMALL = [*TINIES, TINY_WINDOW]
+CONFIGS = [*SMALL, *PRESETS.values()]
+small_configs = pytest.mark.parametrize("config", SMALL, ids=lambda config: config.name)
 every_config = pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
 
 
@@ -339,7 +341,7 @@ def test_vector_instructions_work_in_place():
 # DMA.
 
 
-@pytest.mark.parametrize("config", TINIES, ids=lambda config: config.name)
+@small_configs
 @pytest.mark.parametrize("opcode", [Opcode.LOAD, Opcode.STORE])
 def test_dma_moves_bytes(config, opcode):
     """Every legal space, random walks: against one byte at a time."""
@@ -442,14 +444,14 @@ def scalar_result(case) -> bytes:
     return b"".join(after[address : address + size] for address, size in case.regions)
 
 
-@pytest.mark.parametrize("config", TINIES, ids=lambda config: config.name)
+@small_configs
 @pytest.mark.parametrize("seed", range(6))
 def test_random_programs_agree_with_one_element_at_a_time(config, seed):
     case = random_program(config, seed, instructions=30)
     assert case.run(EmulatorDevice(config, case.memory_bytes)) == scalar_result(case)
 
 
-@pytest.mark.parametrize("config", TINIES, ids=lambda config: config.name)
+@small_configs
 def test_results_do_not_depend_on_how_the_emulator_divides_its_work(config, monkeypatch):
     cases = [random_program(config, seed, instructions=30) for seed in range(3)]
     expected = [case.run(EmulatorDevice(config, case.memory_bytes)) for case in cases]
@@ -470,14 +472,14 @@ def test_random_programs_run_and_leave_no_semaphore_up(config):
         assert device.machine.semaphores == [0] * 16
 
 
-@pytest.mark.parametrize("config", TINIES, ids=lambda config: config.name)
+@small_configs
 def test_random_programs_do_not_depend_on_what_memories_hold(config):
     for seed in range(4):
         case = random_program(config, seed, instructions=20)
         results = set()
         for pattern in (0, 85):
             device = EmulatorDevice(config, case.memory_bytes)
-            for data in device.machine.memories.bytes.values():
+            for data in [*device.machine.memories.bytes.values(), device.machine.memories.window]:
                 data[:] = pattern
             results.add(case.run(device))
         assert len(results) == 1
@@ -502,7 +504,7 @@ def run_interleaved(case, order: np.random.Generator, queue_depth: int) -> bytes
     return b"".join(device.read(address, size) for address, size in case.regions)
 
 
-@pytest.mark.parametrize("config", TINIES, ids=lambda config: config.name)
+@small_configs
 @pytest.mark.parametrize("queue_depth", [1, 4, 1000])
 def test_every_interleaving_gives_the_same_result(config, queue_depth):
     for seed in range(2):

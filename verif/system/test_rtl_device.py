@@ -8,9 +8,9 @@ from gemmary.isa import Cause
 from gemmary.runtime.device import DeviceError
 from hdl.simulation.device import RtlDevice
 from verif.agents.programs import illegal_programs, random_program
-from verif.configs import TINY, TINY_NARROW_BUS
+from verif.configs import TINY, TINY_NARROW_BUS, TINY_WINDOW
 
-CONFIGS = {config.name: config for config in (TINY, TINY_NARROW_BUS, PRESETS["nano"])}
+CONFIGS = {config.name: config for config in (TINY, TINY_NARROW_BUS, TINY_WINDOW, PRESETS["nano"])}
 MEMORY = 1 << 20
 WATCHDOG = 3000
 
