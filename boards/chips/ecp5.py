@@ -112,13 +112,13 @@ class Ecp5DotProduct(wiring.Component):
     """`hdl.array.multiplier.DotProduct` with MULT18X18D, all their registers in use, and an adder tree with one a level.
 
     Operands lie in the upper bits, above zeros, and products in the upper bits too: no sign has to be carried to the other
-    ten inputs, which would cost more routes than everything else. With ``block`` its multipliers are that one's, counted along
-    the array's columns of blocks: 3 rows a column.
+    ten inputs, which would cost more routes than everything else. With ``block``, its column in the chip and its row of
+    multipliers, its multipliers are that one's.
     """
 
     latency = 3 + 2
 
-    def __init__(self, length: int, block: int | None = None, bits: int = 8):
+    def __init__(self, length: int, block: tuple[int, int] | None = None, bits: int = 8):
         assert length <= 4, "two levels of adders"
         self.length, self.block = length, block
         super().__init__(DotSignature(length, bits))
@@ -148,9 +148,9 @@ class Ecp5DotProduct(wiring.Component):
         for register in ("INPUTA", "INPUTB", "PIPELINE", "OUTPUT"):
             wires |= {f"p_REG_{register}_CLK": "CLK0", f"p_REG_{register}_CE": "CE0", f"p_REG_{register}_RST": "RST0"}
         if self.block is not None:
-            column, row = divmod(self.block, len(DSP_ROWS))
+            column, row = self.block
             offset, number = BLOCK_MULTIPLIERS[i]
-            wires["a_BEL"] = f"X{ARRAY_COLUMNS[column] + offset}/Y{DSP_ROWS[row]}/MULT18_{number}"
+            wires["a_BEL"] = f"X{column + offset}/Y{DSP_ROWS[row]}/MULT18_{number}"
         m.submodules[f"multiplier_{i}"] = Instance(
             "MULT18X18D", i_CLK0=ClockSignal(), i_CE0=Const(1, 1), i_RST0=Const(0, 1), **wires
         )
@@ -171,4 +171,5 @@ class PlacedDotProducts:
     def __call__(self, length: int) -> Ecp5DotProduct:
         row, column = divmod(self.made, self.columns)
         self.made += 1
-        return Ecp5DotProduct(length, column * self.rows + row)
+        block_column, block_row = divmod(column * self.rows + row, len(DSP_ROWS))
+        return Ecp5DotProduct(length, (ARRAY_COLUMNS[block_column], block_row))

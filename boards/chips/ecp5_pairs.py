@@ -1,0 +1,71 @@
+"""The multipliers of a pair array on an LFE5U-85F."""
+
+from amaranth import Module, Signal
+from amaranth.lib import wiring
+
+from hdl.array.multiplier import DotSignature
+from hdl.array.pair_cell import SUM_BITS
+
+from .ecp5 import DSP_ROWS, Ecp5DotProduct
+from .ecp5_floorplan import BLOCK_COLUMNS
+
+
+class SoftProduct(wiring.Component):
+    """`hdl.array.multiplier.DotProduct` of length 1 in look-up tables: a row for each bit of ``w``, three levels of adders."""
+
+    latency = Ecp5DotProduct.latency
+
+    def __init__(self):
+        super().__init__(DotSignature(1))
+
+    def elaborate(self, platform):
+        m = Module()
+
+        def stage(value, name):
+            register = Signal(value.shape(), name=name, reset_less=True)
+            m.d.sync += register.eq(value)
+            return register
+
+        a, w = stage(self.a[0], "a"), stage(self.w[0], "w")
+        rows = [(a.as_unsigned() & bit.replicate(len(a))).as_signed() for bit in w]
+        for level in range(3):
+            pairs = list(zip(rows[::2], (row << (1 << level) for row in rows[1::2])))
+            sums = [low + high for low, high in pairs]
+            if level == 0:
+                sums[-1] = pairs[-1][0] - pairs[-1][1]  # the sign bit of w
+            rows = [stage(total, f"sum_{level}_{i}") for i, total in enumerate(sums)]
+        m.d.comb += self.p.eq(stage(rows[0][:16].as_signed(), "product"))
+        return m
+
+
+def places(rows: int, columns: int) -> list[list[tuple[int, int]]]:
+    """The block of each of ``rows`` x ``columns`` cells of four multipliers, by row and column: its column in the chip and its
+    row of multipliers.
+
+    A column of the array lies in a column of blocks as long as there are any; then the way goes back along the blocks that
+    are left, so that whatever is one behind the other in the array is at most two blocks apart, or the rows of the array.
+    """
+    result = [[(x, r) for x in BLOCK_COLUMNS[:columns]] for r in range(rows)]
+    left = [(x, row) for i, row in enumerate(range(rows, len(DSP_ROWS))) for x in BLOCK_COLUMNS[:: (1, -1)[i % 2 == 0]]]
+    assert columns <= len(BLOCK_COLUMNS) + len(left) // rows, "more cells than blocks"
+    for c in range(columns - len(BLOCK_COLUMNS)):
+        for r in range(rows):
+            result[r].append(left[c * rows + r])
+    return result
+
+
+class PlacedPairs:
+    """Makes the multipliers of a PairArray with ``rows`` x ``columns`` cells of 8 rows: those of the cells, row by row, and of
+    the side column in a block each, the side column first; those of the weights in look-up tables."""
+
+    latency = Ecp5DotProduct.latency
+
+    def __init__(self, rows: int, columns: int):
+        blocks = places(rows, columns + 1)
+        self.sides = iter([row[0] for row in blocks])
+        self.cells = iter([block for row in blocks for block in row[1:]])
+
+    def __call__(self, length: int, bits: int = 8):
+        if bits == SUM_BITS:
+            return Ecp5DotProduct(length, next(self.cells), bits)
+        return Ecp5DotProduct(length, next(self.sides)) if length > 1 else SoftProduct()
