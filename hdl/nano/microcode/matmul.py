@@ -25,6 +25,9 @@ def matmul(a: Assembler, config: Config) -> None:
 
 def _begin(a):
     a.label("matmul")
+    # There are no line memories.
+    bit(a, _field("window"), FORMATS[Opcode.MATMUL]["window"].offset % 16)
+    a.jnz("address error")
     move(a, _field("count_n"), data.COUNT, OUTER)
     output(a, _field("activation_address"), Out.ACTIVATION_ADDRESS)
     output(a, _field("accumulator_address"), Out.ACCUMULATOR_ADDRESS)
