@@ -11,8 +11,11 @@ from .requantization import Requantization
 from .scales import mantissa_and_shift
 from .weights import folded_bias
 
-PRODUCT = 74.0**2
-"""Standard deviation of a product of two random int8."""
+UNIFORM = 74.0
+"""Standard deviation of a random int8."""
+
+BIAS = 1 << 15
+"""Random biases are smaller."""
 
 SPREAD = 50.0
 """Standard deviation of an int8 result, before it is clipped."""
@@ -39,12 +42,14 @@ class Values:
     table: np.ndarray | None
 
     @classmethod
-    def of(cls, layer: Layer, seed: int) -> "Values":
-        """Drawn from ``seed``, so that int8 results spread over their range."""
+    def of(cls, layer: Layer, seed: int, *, input_zero_point: int | None = None, spread: float = UNIFORM) -> "Values":
+        """Drawn from ``seed``, so that int8 results spread over their range, for inputs that ``spread`` (root mean square) around
+        ``input_zero_point``, or around one that is drawn too."""
         if layer.output == "int32" and (layer.activation != "none" or layer.residual):
             raise InputError(f"layer {layer.name!r}: an int32 output takes neither an activation nor a residual")
         rng = np.random.default_rng([seed, 1])
-        scale, zero_point = SPREAD / (PRODUCT * np.sqrt(layer.k)), int(rng.integers(-16, 17))
+        sums = UNIFORM * spread * np.sqrt(layer.k)
+        scale, zero_point = SPREAD / sums, int(rng.integers(-16, 17))
         low = zero_point if layer.activation in ("relu", "relu6") else -128
         high = min(127, zero_point + 96) if layer.activation == "relu6" else 127
         table = _gelu(zero_point) if layer.activation == "gelu" else None
@@ -57,7 +62,9 @@ class Values:
         else:
             shape, channels = (layer.batch, layer.k, layer.n), (layer.batch, layer.n)
         weights, zero_in = rng.integers(-128, 128, shape, np.int8), int(rng.integers(-16, 17))
-        bias = rng.integers(-(1 << 15), 1 << 15, channels).astype(np.int32)
+        zero_in = zero_in if input_zero_point is None else input_zero_point
+        limit = BIAS if spread == UNIFORM else min(BIAS, int(sums))
+        bias = rng.integers(-limit, limit, channels).astype(np.int32)
         mantissa, shift = mantissa_and_shift((rng.uniform(0.5, 1.5, channels) * scale).astype(np.float32))
         if isinstance(layer, Conv):
             folded = folded_bias(weights, bias, zero_in)
@@ -90,9 +97,10 @@ def layer_inputs(layer: Layer, seed: int = 0) -> dict[str, np.ndarray]:
     return {name: rng.integers(-128, 128, shape, np.int8) for name, shape in shapes.items()}
 
 
-def reference_layer(layer: Layer, seed: int, inputs: dict[str, np.ndarray]) -> np.ndarray:
-    """What the program of ``compile_layer`` with this seed makes of ``inputs``, by NumPy alone (docs/numerics.md)."""
-    values = Values.of(layer, seed)
+def reference_layer(layer: Layer, seed: int, inputs: dict[str, np.ndarray], values: Values | None = None) -> np.ndarray:
+    """What the program of ``compile_layer`` with this seed, or one with these ``values``, makes of ``inputs``, by NumPy alone
+    (docs/numerics.md)."""
+    values = values or Values.of(layer, seed)
     a = inputs["a"].astype(np.int16) - values.input_zero_point
     sums = (
         _convolve(layer, a[0], values.weights)[None] if isinstance(layer, Conv) else _multiply(layer, a, values, inputs)
@@ -109,7 +117,7 @@ def reference_layer(layer: Layer, seed: int, inputs: dict[str, np.ndarray]) -> n
         factor, residual_shift = residual_scale()
         residual = (inputs["residual"].astype(np.int64) - RESIDUAL_ZERO_POINT) * factor
         product += residual << (shift - residual_shift)
-    result = np.clip(_round(product, shift) + values.zero_point, values.low, values.high).reshape(shape)
+    result = np.clip(rounded(product, shift) + values.zero_point, values.low, values.high).reshape(shape)
     return (result if values.table is None else values.table[result + 128]).astype(np.int8)
 
 
@@ -159,7 +167,7 @@ def _convolve(layer: Conv, image: np.ndarray, weights: np.ndarray) -> np.ndarray
     return total.astype(np.int64).reshape(height, width, cout)
 
 
-def _round(value: np.ndarray, shift: np.ndarray) -> np.ndarray:
+def rounded(value: np.ndarray, shift: np.ndarray) -> np.ndarray:
     """``value / 2^shift``, half to even."""
     floor = value >> shift
     rest = value - (floor << shift)

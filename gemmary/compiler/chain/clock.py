@@ -1,0 +1,44 @@
+"""Roughly when the results of a chain are there, so that products that need them can come later."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ...config import Config
+from ..builder import Region
+
+VISIBLE = 12
+"""Cycles from the last row into the array to the start of the vector engine, the depth of the array not among them."""
+
+WRITTEN = 20
+"""Cycles from the last row that the vector engine takes to the start of a product that reads it."""
+
+
+class Clock:
+    """Counts what tensor and vector engine do, as if nothing else ever held them up; ``now`` is when the array is free."""
+
+    def __init__(self, config: Config):
+        self.config, self.now, self.vector = config, 0, 0
+        self._ready = np.zeros(config.activation_words, np.int64)
+        self._depth = VISIBLE + config.rows // config.dot + config.columns
+
+    def ready(self, regions: Iterable[Region]) -> int:
+        """When all of these activation words are written."""
+        return max((int(self._ready[r.start : r.stop].max()) for r in regions), default=0)
+
+    def product(self, tiles: int, rows: int, reads: Iterable[Region]) -> None:
+        """``tiles`` weight tiles meet ``rows`` rows each."""
+        self.now = max(self.now, self.ready(reads)) + tiles * max(rows, self.config.rows)
+
+    def drain(self, rows: int, writes: Iterable[Region]) -> None:
+        """Of what was multiplied last."""
+        self._requantize(self.now + self._depth, rows, writes)
+
+    def reduce(self, rows: int, writes: Iterable[Region]) -> None:
+        """Of activations that the vector engine has written itself."""
+        self._requantize(0, rows, writes)
+
+    def _requantize(self, begin: int, rows: int, writes: Iterable[Region]) -> None:
+        self.vector = max(self.vector, begin) + rows * self.config.lane_groups + 1
+        for region in writes:
+            self._ready[region.start : region.stop] = self.vector + WRITTEN

@@ -1,0 +1,208 @@
+"""compile_chain: a whole small network as one program, its activations on the chip."""
+
+import numpy as np
+
+from ...config import Config
+from ...errors import InputError
+from ...isa import DType, Opcode, Space, encode_program
+from ...performance.model import Timing, estimate
+from ...workloads import INPUT, Conv, Mean, Network, Step, is_depthwise
+from ..builder import Builder, Region
+from ..depthwise import fits_window
+from ..layout import Layout
+from ..program import Layer, Program
+from ..regions import load_bytes
+from ..requantization import ResidualOperand
+from ..runs import Run
+from ..schedule import schedule
+from ..transfer import Loop, transfer_fields
+from ..values import RESIDUAL_ZERO_POINT, residual_scale
+from ..weights import parameter_bytes
+from ..window import Window
+from .clock import Clock
+from .depthwise import DepthwiseStep
+from .memory import Ring, Sums, place_tensors
+from .product import ProductStep
+from .requantizer import drain_fields, sum_fields
+from .values import ChainValues
+from .windows import WindowTensor
+
+
+def compile_chain(
+    config: Config, network: Network, *, seed: int = 0, timing: Timing | None = None, keep: bool = False
+) -> Program:
+    """All steps of ``network`` as one program: ``input`` is its input, the tensor of its last step its result, and with ``keep``
+    every tensor a result. Constants are drawn from ``seed``; ``reference_chain`` computes the tensors of the same seed.
+
+    Tensors stay in the activation scratchpad. Weights and parameters are loaded while earlier steps compute, and an instruction
+    waits for no more than the words it reads, so that steps overlap. InputError, naming the step, for a network without steps,
+    one that does not fit, or what the machine of ``config`` does not do.
+    """
+    if not network.steps:
+        raise InputError(f"network {network.name!r}: steps are missing, which say how its layers follow one another")
+    if not config.dma or config.rows != config.columns:
+        raise InputError(f"config {config.name!r}: a network as one program takes dma, and rows = columns")
+    return Chain(config, network, seed, timing or Timing(config), keep).compile()
+
+
+class Chain:
+    """What the steps share: the instructions so far, memories, and the vector engine's part of the work."""
+
+    def __init__(self, config: Config, network: Network, seed: int, timing: Timing, keep: bool):
+        self.config, self.network, self.timing, self.keep = config, network, timing, keep
+        self.builder, self.layout, self.clock = Builder(config), Layout(config), Clock(config)
+        self.values = ChainValues(network, seed)
+        self.weights, self.parameters = Ring(config.weight_words), Ring(config.parameter_rows)
+        self.sums = Sums(config)
+        self.input = self._input()
+        tensor = self.input
+        shape = (tensor.span, tensor.runs) if isinstance(tensor, WindowTensor) else (tensor.words, tensor.positions)
+        self.tensors = place_tensors(config, network, shape)
+        self.loaded = 0  # positions of the input that are on the chip
+        self.last = network.steps[-1].name
+
+    def compile(self) -> Program:
+        for step in self.network.steps:
+            if self.keep or step.name == self.last:
+                self.layout.tensor(step.name, step.operation.output_shape)
+        for number, step in enumerate(self.network.steps):
+            if not isinstance(step.operation, Mean):  # those are made word by word, with what they read
+                self._kind(step)(self, step, number).emit()
+        stream = schedule(self.timing, self.builder.cut())
+        code = encode_program(stream)
+        address = self.layout.memory.allocate(0)
+        run = Run(code, estimate(self.timing, code, address).cycles)
+        layer = Layer(self.network.name, self.last, self.network.macs, (run,))
+        return self.layout.program((layer,), (INPUT,), tuple(name for name in self.layout.tensors if name != INPUT))
+
+    def _kind(self, step: Step):
+        operation = step.operation
+        if operation.output != "int8" or operation.activation == "gelu":
+            raise InputError(
+                f"step {step.name!r}: output must be int8, and activation none, relu or relu6, in one program"
+            )
+        if not isinstance(operation, Conv):
+            if not operation.constant or operation.batch > 1:
+                raise InputError(f"step {step.name!r}: the right operand must be constant, and batch 1, in one program")
+            return ProductStep
+        if is_depthwise(operation) and fits_window(self.config, self.window(step)):
+            return DepthwiseStep
+        if operation.groups > 1:
+            raise InputError(f"step {step.name!r}: groups must be 1, or all channels with taps for the array's window")
+        return ProductStep
+
+    def window(self, step: Step) -> Window:
+        operation = step.operation
+        if not isinstance(operation, Conv):
+            return Window(1, 1, operation.m)
+        top, bottom, left, right = operation.padding
+        size = operation.height, operation.width, operation.kernel, operation.stride
+        return Window(1, *size, padding=((top, bottom), (left, right)))
+
+    def readers(self, name: str) -> list[Step]:
+        return [step for step in self.network.steps if name in step.reads]
+
+    # The input.
+
+    def _input(self):
+        first, users = self.network.steps[0], self.readers(INPUT)
+        if isinstance(first.operation, Conv) and first.operation.groups == 1 and users == [first]:
+            outside = self.values.layers[first.name].input_zero_point
+            place = INPUT, first.operation.input_shape, self.window(first), outside, self.config.rows
+            if tensor := WindowTensor.of(*place):
+                return self.layout.place(tensor)
+        return self.layout.tensor(INPUT, self.network.input)
+
+    def load_input(self, words: tuple[int, int], positions: tuple[int, int]) -> None:
+        """``words`` and ``positions`` (first, count) of the input."""
+        (word, count), (first, size), source, tensor = words, positions, self.input, self.tensors[INPUT]
+        plane = tensor.positions * self.config.rows
+        granules = self.config.rows // self.config.bus_bytes
+        external = source.address + word * plane + first * self.config.rows
+        loops = [Loop(count, plane, tensor.positions * granules)]
+        onchip, length = (tensor.word(word) + first) * granules, size * self.config.rows
+        writes = [tensor.region(w, first, size) for w in range(word, word + count)]
+        for fields in transfer_fields(Opcode.LOAD, self.config.bus_bytes, external, onchip, loops, length):
+            fields |= {"dtype": DType.INT8, "space": Space.ACTIVATION}
+            self.builder.emit(Opcode.LOAD, fields, [], writes)
+
+    # Constants.
+
+    def load_weights(self, external: int, address: int, words: int) -> None:
+        """``words`` weight words to ``address``."""
+        size = self.config.columns
+        load_bytes(self.builder, Region(Space.WEIGHT, address, address + words), external, address * size, words * size)
+
+    def requantization(self, step: Step):
+        residual = step.residual and ResidualOperand(None, RESIDUAL_ZERO_POINT, *residual_scale())
+        part = slice(None) if isinstance(step.operation, Conv) else 0
+        return self.values.layers[step.name].requantization(step.operation, part, residual)
+
+    def place_parameters(self, requantization, channels: int) -> int:
+        """Their external address."""
+        values = requantization.bias, requantization.mantissa, requantization.shift
+        each = [np.broadcast_to(np.asarray(value, np.int64), (channels,)) for value in values]
+        return self.layout.memory.constant(parameter_bytes(self.config, *each))
+
+    def load_parameters(self, external: int, tiles: int) -> int:
+        """Of ``tiles`` column tiles; the parameter row of the first."""
+        row = self.parameters.take(tiles)
+        size = self.config.parameter_row_bytes
+        load_bytes(self.builder, Region(Space.PARAMETER, row, row + tiles), external, row * size, tiles * size)
+        return row
+
+    # The vector engine.
+
+    def drain(
+        self, step: Step, requantization, tiles: tuple[int, int], positions: tuple[int, int], row: int, parameter: int
+    ):
+        """Sums from accumulator row ``row``: of ``tiles`` and ``positions`` (first, count) of the result of ``step``."""
+        (tile, count), (first, rows), result = tiles, positions, self.tensors[step.name]
+        sums = Region(Space.ACCUMULATOR, row, row + count * rows)
+        reads = [sums, Region(Space.PARAMETER, parameter, parameter + count)]
+        residual = 0
+        if step.residual:
+            tensor = self.tensors[step.residual]
+            residual = tensor.word(tile) + first
+            reads += [tensor.region(tile + n, first, rows) for n in range(count)]
+        writes = [result.region(tile + n, first, rows) for n in range(count)]
+        place = row, result.word(tile) + first, result.positions, parameter, residual
+        self.builder.emit(Opcode.VECTOR, drain_fields(requantization, count, rows, *place), reads, writes)
+        self.clock.drain(count * rows, writes)
+        self.made(step, tiles, positions)
+
+    def made(self, step: Step, tiles: tuple[int, int], positions: tuple[int, int]) -> None:
+        """A part of the result of ``step`` is there: it is stored if it is wanted, and its mean taken if it is complete."""
+        (tile, count), (first, rows), tensor = tiles, positions, self.tensors[step.name]
+        if step.name in self.layout.tensors:
+            self._store(step.name, tiles, positions)
+        if first + rows < tensor.positions:
+            return
+        for reader in self.readers(step.name):
+            if isinstance(reader.operation, Mean):
+                for n in range(tile, tile + count):
+                    self._mean(reader, n)
+
+    def _store(self, name: str, tiles: tuple[int, int], positions: tuple[int, int]) -> None:
+        (tile, count), (first, rows), tensor, target = tiles, positions, self.tensors[name], self.layout.tensors[name]
+        granules = self.config.rows // self.config.bus_bytes
+        loops = [Loop(count, target.plane_bytes, tensor.positions * granules)]
+        external = target.address + tile * target.plane_bytes + first * target.word_bytes
+        onchip = (tensor.word(tile) + first) * granules
+        reads = [tensor.region(tile + n, first, rows) for n in range(count)]
+        for fields in transfer_fields(
+            Opcode.STORE, self.config.bus_bytes, external, onchip, loops, rows * target.word_bytes
+        ):
+            self.builder.emit(Opcode.STORE, fields | {"dtype": DType.INT8, "space": Space.ACTIVATION}, reads, [])
+
+    def _mean(self, step: Step, word: int) -> None:
+        mean, source, result = step.operation, self.tensors[step.input], self.tensors[step.name]
+        lines, columns, width = mean.height, mean.width, mean.shape[1]
+        fields = sum_fields(
+            self.config, self.values.mean(step), lines, columns, width, source.word(word), result.word(word)
+        )
+        reads = [source.region(word, 0, (lines - 1) * width + columns)]
+        writes = [result.region(word, 0, 1)]
+        self.builder.emit(Opcode.VECTOR, fields, reads, writes)
+        self.clock.reduce(lines * columns, writes)
+        self.made(step, (word, 1), (0, 1))

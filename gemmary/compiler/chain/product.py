@@ -1,0 +1,221 @@
+"""A convolution, or a dense layer, of a chain: matrix products of tensors on the chip."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ...config import Config
+from ...isa import DType, Opcode, Space, walk_fields
+from ...workloads import INPUT, Conv, is_depthwise
+from ..builder import Region
+from .windows import WindowTensor
+
+ROWS = 256
+"""Sums of a column tile that are taken at a time, about; a small image is taken as a whole."""
+
+WHOLE = 160
+
+TILE_BYTES = 8 << 10
+"""Weights that are taken at a time where there are fewer positions than the array is deep."""
+
+
+def weight_tiles(config: Config, weights: np.ndarray) -> np.ndarray:
+    """``[kh, kw, cin, cout]`` as ``[n, k, kh, kw, rows, columns]``."""
+    rows, columns = config.rows, config.columns
+    kh, kw, cin, cout = weights.shape
+    padded = np.pad(weights, ((0, 0), (0, 0), (0, -cin % rows), (0, -cout % columns)))
+    return padded.reshape(kh, kw, -(-cin // rows), rows, -1, columns).transpose(4, 2, 0, 1, 3, 5)
+
+
+class ProductStep:
+    """Emits one step: for blocks of lines and column tiles a product, then its way back into the scratchpad."""
+
+    def __init__(self, chain, step, number: int):
+        self.chain, self.step, self.number, self.config = chain, step, number, chain.config
+        self.builder = chain.builder
+        operation, rows = step.operation, self.config.rows
+        self.source, self.window = chain.tensors[step.input], chain.window(step)
+        self.first = chain.input if step.input == INPUT else None
+        values = chain.values.layers[step.name]
+        self.constant = values.input_zero_point
+        weights = values.weights if isinstance(operation, Conv) else values.weights[0][None, None]
+        if isinstance(self.first, WindowTensor):
+            self.share, self.pitch, self.words, self.kernel = (
+                self.first.share,
+                self.first.pitch,
+                self.first.words,
+                (1, 1),
+            )
+            tiles = np.stack(
+                [weight_tiles(self.config, each[None, None]) for each in self.first.weights(weights)], axis=1
+            )
+        else:
+            self.share, self.pitch, self.words, self.kernel = 1, 0, self.source.words, self.window.kernel
+            tiles = weight_tiles(self.config, weights)[:, None]
+        self.tiles = len(tiles)
+        self.word_size = self.kernel[0] * self.kernel[1] * rows  # weight words of a tile and a channel word
+        self.tile_size = self.share * self.words * self.word_size
+        self.external = chain.layout.memory.constant(tiles.tobytes())
+        self.requantization = chain.requantization(step)
+        self.parameters = chain.place_parameters(self.requantization, operation.output_shape[-1])
+        self.parameter = None
+
+    def emit(self) -> None:
+        blocks, tiles = self._blocks(), self._tile_groups()
+        outer = len(blocks) > 1 and not all(is_depthwise(s.operation) for s in self.chain.readers(self.step.name))
+        if self.number == 0 and len(blocks) > 1:
+            outer = True
+        if outer:
+            start = self.chain.weights.take(self.tiles * self.tile_size)
+            places = {group: start + group[0] * self.tile_size for group in tiles}
+            atoms = [(block, group) for block in blocks for group in tiles]
+        else:
+            places = {}
+            atoms = [(block, group) for group in tiles for block in blocks]
+        loaded = set()
+        for i, (block, group) in enumerate(atoms):
+            if group not in places:
+                places[group] = self.chain.weights.take(group[1] * self.tile_size)
+            self._atom(block, group, places[group], load=group not in loaded, begin=i == 0)
+            loaded.add(group)
+
+    def _blocks(self) -> list[tuple[int, int]]:
+        """(first, count) of the output lines of each block."""
+        height, width = self.window.out_height, self.window.out_width
+        if self.number == 0 and height > 1:
+            least = -(-self.config.rows * self.share // width)
+            sizes, size = [], least
+            while sum(sizes) < height:
+                size = min(size, height - sum(sizes))
+                sizes.append(size)
+                size = max(least, min(2 * size, ROWS // width))
+        else:
+            count = 1 if height * width <= WHOLE else -(-height * width // ROWS)
+            sizes = [(i + 1) * height // count - i * height // count for i in range(count)]
+        starts = np.cumsum([0, *sizes])
+        return list(zip(starts.tolist(), sizes))
+
+    def _tile_groups(self) -> list[tuple[int, int]]:
+        """(first, count) of the column tiles that are taken at a time."""
+        if self.window.positions >= self.config.rows:
+            return [(tile, 1) for tile in range(self.tiles)]
+        size = max(1, TILE_BYTES // self.tile_size // self.config.columns)
+        return [(tile, min(size, self.tiles - tile)) for tile in range(0, self.tiles, size)]
+
+    def _atom(self, block, group, place: int, *, load: bool, begin: bool) -> None:
+        positions = block[0] * self.window.out_width, block[1] * self.window.out_width
+        added = self.words * self.kernel[0] * self.kernel[1] > 1
+        row = self.chain.sums.take(group[1] * positions[1], added=added)
+        for number, words in enumerate(self._parts(block, begin)):
+            if self.first is not None and group[0] == 0:
+                self._load_input(block, words, number)
+            if load:
+                self._load_weights(group, words, place)
+            self._matmul(block, group, words, place, row)
+            if self.parameter is None:
+                self.parameter = self.chain.load_parameters(self.parameters, self.tiles)
+        self.chain.drain(self.step, self.requantization, group, positions, row, self.parameter + group[0])
+
+    def _parts(self, block, begin: bool) -> Iterator[tuple[int, int]]:
+        """(first, count) of the channel words that are taken by an instruction of their own: those which come late."""
+        if not begin:
+            yield 0, self.words
+            return
+        if self.number == 0:
+            start, size = 0, 1
+            while start < self.words:
+                yield start, min(size, self.words - start)
+                start, size = start + size, 2 * size
+            return
+        clock, cycles = self.chain.clock, max(self._rows(block), self.config.rows) * self.kernel[0] * self.kernel[1]
+        ready = [clock.ready([region]) for region in (self._reads(block, (w, 1))[0] for w in range(self.words))]
+        start, now = 0, clock.now
+        while start < self.words:
+            now, count = max(now, ready[start]), 1
+            while start + count < self.words and ready[start + count] <= now:
+                count += 1
+            yield start, count
+            start, now = start + count, now + count * cycles
+
+    def _rows(self, block) -> int:
+        return block[1] * self.window.out_width // self.share
+
+    def _reads(self, block, words: tuple[int, int]) -> list[Region]:
+        """What the channel words (first, count) of a block are."""
+        if isinstance(self.first, WindowTensor):
+            width = self.window.out_width // self.share
+            first, count = block[0] * width, block[1] * width
+            last = words[0] + words[1] + (self.share - 1) * self.pitch
+        else:
+            (kh, _), sy, top = self.kernel, self.window.stride[0], self.window.padding[0][0]
+            begin = max(0, block[0] * sy - top)
+            end = min(self.window.height, (block[0] + block[1] - 1) * sy - top + kh)
+            first, count, last = begin * self.window.width, (end - begin) * self.window.width, words[0] + words[1]
+        return [self.source.region(w, first, count) for w in range(words[0], last)]
+
+    def _load_input(self, block, words: tuple[int, int], number: int) -> None:
+        """What of it is not on the chip."""
+        if isinstance(self.first, WindowTensor):
+            reads = self._reads(block, words)
+            region, start = reads[0], self.source.word(words[0])
+            first = words[0] + (0 if number == 0 else (self.share - 1) * self.pitch)
+            count = words[0] + words[1] + (self.share - 1) * self.pitch - first
+            self.chain.load_input((first, count), (region.start - start, region.stop - region.start))
+        elif number == 0 and block[0] == 0:
+            self.chain.load_input((0, self.source.words), (0, self.source.positions))
+
+    def _weights(self, group, words: tuple[int, int]) -> list[tuple[int, int]]:
+        """(first, count) of the weight words of some channel words of a group, counted from its first."""
+        if words[1] == self.words:
+            return [(0, group[1] * self.tile_size)]
+        window, first, size = self.words * self.word_size, words[0] * self.word_size, words[1] * self.word_size
+        return [(first + n * window, size) for n in range(group[1] * self.share)]
+
+    def _load_weights(self, group, words: tuple[int, int], place: int) -> None:
+        for first, count in self._weights(group, words):
+            external = self.external + (group[0] * self.tile_size + first) * self.config.columns
+            self.chain.load_weights(external, place + first, count)
+
+    def _matmul(self, block, group, words: tuple[int, int], place: int, row: int) -> None:
+        config, window, source = self.config, self.window, self.source
+        (line, lines), (kh, kw), share = block, self.kernel, self.share
+        assert share == 1 or group[1] == 1
+        counts = {"n": group[1] * share, "k": words[1], "ky": kh, "kx": kw, "y": lines, "x": window.out_width // share}
+        if isinstance(self.first, WindowTensor):
+            width = window.out_width // share
+            y_start, x_start, (sy, sx), (height, span) = line, 0, (1, 1), (window.out_height, width)
+        else:
+            width = window.width
+            (top, _), (left, _) = window.padding
+            sy, sx = window.stride
+            y_start, x_start, height, span = line * sy - top, -left, window.height, width
+        word = source.word(words[0]) + y_start * width + x_start
+        weight = place + words[0] * self.word_size
+        positions = lines * window.out_width
+        fields = (
+            {f"count_{loop}": n for loop, n in counts.items()}
+            | {"accumulate": int(words[0] > 0), "constant": self.constant}
+            | {"activation_dtype": DType.INT8, "weight_dtype": DType.INT8, "accumulator_dtype": DType.INT32}
+            | {"y_start": y_start, "y_stride": sy, "y_dilation": 1, "y_limit": height}
+            | {"x_start": x_start, "x_stride": sx, "x_dilation": 1, "x_limit": span}
+            | walk_fields(
+                Opcode.MATMUL, "activation", word & 0xFFFF, counts,
+                n=self.pitch * source.positions, k=source.positions, ky=width, kx=1, y=sy * width, x=sx,
+            )
+            | walk_fields(
+                Opcode.MATMUL, "weight", weight, counts,
+                n=self.words * self.word_size, k=self.word_size, ky=kw * config.rows, kx=config.rows,
+            )
+            | walk_fields(
+                Opcode.MATMUL, "accumulator", row, counts,
+                n=1 if share > 1 else positions, y=window.out_width, x=share,
+            )
+        )  # fmt: skip
+        reads = self._reads(block, words)
+        weights = [
+            Region(Space.WEIGHT, place + first, place + first + count) for first, count in self._weights(group, words)
+        ]
+        writes = [Region(Space.ACCUMULATOR, row, row + group[1] * positions)]
+        self.builder.emit(Opcode.MATMUL, fields, [*reads, *weights], writes)
+        tiles = counts["n"] * words[1] * kh * kw
+        self.chain.clock.product(tiles, self._rows(block), reads)

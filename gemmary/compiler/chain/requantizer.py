@@ -1,0 +1,49 @@
+"""Vector instructions of a chain: sums to activations, and means of activations."""
+
+from ...config import Config
+from ...isa import DType, Opcode, Reduction, walk_fields
+from ..requantization import Requantization
+from ..window import INSIDE
+
+
+def drain_fields(
+    requantization: Requantization,
+    tiles: int,
+    rows: int,
+    source: int,
+    result: int,
+    plane: int,
+    parameter: int,
+    residual: int,
+) -> dict[str, int]:
+    """Requantizes ``rows`` sums of each of ``tiles`` column tiles, from accumulator row ``source`` to activation word ``result``;
+    words of one position are ``plane`` apart there, and from ``residual`` on. Parameters are those of the channels."""
+    counts = {"n": tiles, "y": 1, "x": rows, "ky": 1, "kx": 1}
+    fields = (
+        {f"count_{loop}": n for loop, n in counts.items()}
+        | {"source_dtype": DType.INT32, "per_channel": 1}
+        | INSIDE
+        | requantization.fields()
+        | walk_fields(Opcode.VECTOR, "source", source, counts, n=rows, x=1)
+        | walk_fields(Opcode.VECTOR, "result", result, counts, n=plane, x=1)
+        | walk_fields(Opcode.VECTOR, "parameter", parameter, counts, n=1)
+    )
+    if requantization.residual:
+        fields |= walk_fields(Opcode.VECTOR, "residual", residual, counts, n=plane, x=1)
+    return fields
+
+
+def sum_fields(
+    config: Config, requantization: Requantization, lines: int, columns: int, width: int, source: int, result: int
+) -> dict[str, int]:
+    """The requantized sum of ``lines`` x ``columns`` activations from word ``source``, of an image of ``width``."""
+    counts = {"n": 1, "y": 1, "x": 1, "ky": lines, "kx": columns}
+    return (
+        {f"count_{loop}": n for loop, n in counts.items()}
+        | {"source_dtype": DType.INT8, "reduction": Reduction.SUM}
+        | INSIDE
+        | requantization.fields()
+        | requantization.scalar_fields()
+        | walk_fields(Opcode.VECTOR, "source", source, counts, ky=width, kx=1)
+        | walk_fields(Opcode.VECTOR, "result", result, counts)
+    )
