@@ -1,6 +1,7 @@
 """A depthwise convolution of a chain, on the array's window."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 from ...isa import WINDOW, Opcode, Space
 from ..builder import Region
@@ -41,7 +42,7 @@ class DepthwiseStep:
         count = 1 if height * width <= self.config.accumulator_rows // 2 else -(-height * width // ROWS)
         rows = [i * height // count for i in range(count + 1)]
         pieces = []
-        for first, end in zip(rows, rows[1:]):
+        for first, end in pairwise(rows):
             piece = piece_of(window, Block(0, 1, first, end - first, 0, width, 0, window.height, 0, window.width, 0, 0))
             begin = piece.in_row + piece.start
             pieces.append(replace(piece, start=begin, in_row=0, in_rows=window.height))
