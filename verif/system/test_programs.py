@@ -7,14 +7,14 @@ from gemmary.emulator.device import EmulatorDevice
 from hdl.top import Top
 from verif import bench
 from verif.agents.programs import random_program
-from verif.configs import TINY, TINY_WIDE
+from verif.configs import TINY, TINY_WIDE, TINY_WINDOW
 from verif.system.machine import Machine
 
-CONFIGS = {config.name: config for config in (TINY, TINY_WIDE)}
+CONFIGS = {config.name: config for config in (TINY, TINY_WIDE, TINY_WINDOW)}
 PROGRAMS, INSTRUCTIONS = 3, 24
 
 
-@pytest.mark.parametrize("case", CONFIGS)
+@pytest.mark.parametrize("case", [TINY.name, TINY_WIDE.name, pytest.param(TINY_WINDOW.name, marks=pytest.mark.nightly)])
 def test_random_programs(simulate, case):
     simulate(Top(CONFIGS[case]), case)
 

@@ -46,14 +46,30 @@ def test_many_random_programs(config):
         agree(config, seed, 500)
 
 
+@pytest.mark.parametrize("config", [TINY, PRESETS["nano"]], ids=lambda config: config.name)
 def test_illegal_programs(config):
+    stopped(config, illegal_programs(config))
+
+
+def test_illegal_windows():
+    """Beside what every config refuses."""
+    stopped(TINY_WINDOW, [case for case in illegal_programs(TINY_WINDOW) if "window" in case.name])
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("config", [TINY_NARROW_BUS, TINY_WINDOW], ids=lambda config: config.name)
+def test_illegal_programs_of_other_shapes(config):
+    stopped(config, illegal_programs(config))
+
+
+def stopped(config, cases) -> None:
     """Every one is stopped with the right cause, engine and address, and the next program runs right."""
     device = RtlDevice(config, memory_bytes=MEMORY, latency=5, watchdog=WATCHDOG)
     emulator = EmulatorDevice(config, memory_bytes=MEMORY)
     good = random_program(config, 1, 4)
     expected = good.run(emulator)
     wrong = []
-    for number, case in enumerate(illegal_programs(config)):
+    for number, case in enumerate(cases):
         if case.cause in (Cause.BUS_READ, Cause.BUS_WRITE) and config.address_bits > 40:
             continue
         with pytest.raises(DeviceError) as stop:
