@@ -158,7 +158,7 @@ class Config:
 PRESETS = {
     config.name: config
     for config in (
-        Config("base", 16, 16, 16, 128 << 10, 64 << 10, 512, 16, window_line=256),
+        Config("base", 16, 16, 16, 128 << 10, 64 << 10, 512, 16, activation_banks=8, window_line=256),
         Config("small", 8, 8, 8, 32 << 10, 16 << 10, 128, 8),
         # One MAC a DSP multiplier: 128 of 156, the rest for the requantizer.
         Config("ulx3s-85f", 16, 8, 4, 128 << 10, 64 << 10, 512, 8),

@@ -1,6 +1,9 @@
 """The fewest cycles that a layer can take: what the array, and what the memory, allow."""
 
+from math import prod
+
 from ..config import Config
+from ..isa import WINDOW
 from ..workloads import Conv, Layer, Matmul
 from .memory import Memory
 
@@ -17,19 +20,35 @@ def bound(config: Config, layer: Layer, memory: Memory) -> float:
 def tile_cycles(config: Config, layer: Layer) -> int:
     """Rows that go into the array in the mapping that needs fewest: every weight tile, padded to the array, meets each
     position once. Where one product leaves columns unused, neighbouring outputs of a line, or groups, may share a tile; it
-    then holds the weights of each of them, and zeros."""
+    then holds the weights of each of them, and zeros. Where the array has a window, a depthwise tile meets each position of the
+    padded input once."""
     if not isinstance(layer, Conv) or layer.n > config.columns:
         return layer.batch * layer.m * _tiles(config, layer.k, layer.n)
     (kh, kw), stride, columns = layer.kernel, layer.stride[1], config.columns
     rows, width, _ = layer.output_shape
     channels = layer.cin // layer.groups
-    fewest = []
+    fewest = [_window_cycles(config, layer)] if _fits_window(config, layer) else []
     for outputs in range(1, min(width, columns // layer.n) + 1):
         window = kh * ((outputs - 1) * stride + kw) * channels
         for groups in range(1, min(layer.groups, columns // (outputs * layer.n)) + 1):
             positions = rows * -(-width // outputs) * -(-layer.groups // groups)
             fewest.append(positions * _tiles(config, groups * window, groups * outputs * layer.n))
     return min(fewest)
+
+
+def _window_sizes(layer: Conv) -> list[int]:
+    """Lines, and positions of a line, between the first and the last window's outer edges."""
+    return [(size - 1) * stride + WINDOW for size, stride in zip(layer.output_shape, layer.stride)]
+
+
+def _fits_window(config: Config, layer: Conv) -> bool:
+    depthwise = layer.groups == layer.cin == layer.cout
+    small = max(layer.kernel) <= WINDOW and max(layer.stride) <= 2
+    return depthwise and small and _window_sizes(layer)[1] <= config.window_line
+
+
+def _window_cycles(config: Config, layer: Conv) -> int:
+    return prod(_window_sizes(layer)) * -(-layer.groups // config.columns)
 
 
 def _tiles(config: Config, k: int, n: int) -> int:

@@ -21,11 +21,14 @@ from .product import Job
 from .regions import load_bytes, load_inputs
 from .runs import Run, make_runs
 from .slots import Slots
-from .tiling import MAX_SLOTS, RESULT_SLOTS, Tiling, halvings
+from .tiling import MAX_SLOTS, RESULT_SLOTS, Tiling
 from .window import Block, Split, Window
 
-CANDIDATES = 3
-"""Sizes of jobs that are tried on the cycle model: the largest that fits, half of it …"""
+TAPS = WINDOW * WINDOW
+"""Rows of a weight tile that count. Tiles lie so far apart: what the array reads beyond is of the next one."""
+
+SHARES = (2, 3, 4, 6)
+"""Into so many jobs the accumulator is divided: each number is tried on the cycle model."""
 
 SMALL = 64
 """Results that are worth an instruction of each engine of their own."""
@@ -186,8 +189,8 @@ class _Depthwise:
     def emit(self, job: Job, index: int, last: bool) -> None:
         piece = piece_of(self.operation.window, job.block)
         row, slot = self.sums.get(index)[0], self.activations.get(index)[0]
-        weight = self.weights.slot(job.tile, job.tiles) * self.config.rows
-        reads = [Region(Space.WEIGHT, weight, weight + job.tiles * self.config.rows)]
+        weight = self.weights.slot(job.tile, job.tiles) * TAPS
+        reads = [Region(Space.WEIGHT, weight, weight + job.tiles * TAPS)]
         if piece.in_rows:
             inputs = Region(Space.ACTIVATION, slot, slot + job.tiles * self._plane(piece))
             reads.append(inputs)
@@ -202,8 +205,8 @@ class _Depthwise:
         return piece.in_rows * self.operation.window.width
 
     def _load_weights(self, first: int, count: int, slot: int) -> None:
-        address = slot * self.config.rows
-        region = Region(Space.WEIGHT, address, address + count * self.config.rows)
+        address = slot * TAPS
+        region = Region(Space.WEIGHT, address, address + count * TAPS)
         for fields in self.operation.weights.loads(
             self.config.bus_bytes, (first, count), (0, 1), (0, 1), (0, 1), address
         ):
@@ -218,13 +221,12 @@ class _Depthwise:
     def _fields(self, job: Job, piece: Piece, slot: int, weight: int, row: int) -> dict[str, int]:
         window, width = self.operation.window, self.operation.window.width
         return window_fields(
-            self.config, window, piece, tiles=job.tiles, constant=self.operation.constant,
+            window, piece, tiles=job.tiles, constant=self.operation.constant,
             activation=slot, plane=self._plane(piece), weight=weight, accumulator=row, width=width,
         )  # fmt: skip
 
 
 def window_fields(
-    config: Config,
     window: Window,
     piece: Piece,
     *,
@@ -250,7 +252,7 @@ def window_fields(
         | {"y_start": piece.start, "y_stride": 1, "y_limit": piece.in_rows}
         | {"x_start": -left, "x_stride": 1, "x_limit": window.width}
         | walk_fields(Opcode.MATMUL, "activation", first & 0xFFFF, counts, n=plane, y=width, x=1)
-        | walk_fields(Opcode.MATMUL, "weight", weight, counts, n=config.rows)
+        | walk_fields(Opcode.MATMUL, "weight", weight, counts, n=TAPS)
         | walk_fields(
             Opcode.MATMUL, "accumulator", accumulator, written, n=block.positions, y=block.columns, x=1
         )
@@ -274,17 +276,20 @@ def lower_depthwise(operation: Contraction, timing: Timing) -> tuple[Run, ...]:
 
 
 def _tilings(config: Config, operation: Contraction) -> Iterator[Tiling]:
-    """Whole images of as many channel words, or else as many lines, as an accumulator bank holds; or fractions of that."""
+    """Whole images of as many channel words, or else as many lines, as a share of the accumulator holds."""
     window, words = operation.window, operation.source.words
     line, image = window.out_width, window.out_height * window.out_width
     # Pieces go on from each other only while their channel word, and their image, stays the same.
-    if image <= config.accumulator_rows and window.images == 1:
-        most = min(config.accumulator_rows // image, config.parameter_rows // 2, words)
-        candidates = [(tiles, window.out_height) for tiles in halvings(most)]
-    else:
-        candidates = [(1, rows) for rows in halvings(min(config.accumulator_rows // line, window.out_height))]
-    for tiles, rows in candidates[-CANDIDATES:]:
-        if tiling := _fit(config, operation, tiles, rows):
+    whole = image <= config.accumulator_rows and window.images == 1
+    sizes = []
+    for share in SHARES:
+        room = config.accumulator_words // share
+        if whole and room >= image:
+            sizes.append((min(room // image, config.parameter_rows // 2, words), window.out_height))
+        else:
+            sizes.append((1, min(room // line, window.out_height)))
+    for tiles, rows in dict.fromkeys(sizes):
+        if rows and (tiling := _fit(config, operation, tiles, rows)):
             yield tiling
 
 
@@ -304,6 +309,6 @@ def _fit(config: Config, operation: Contraction, tiles: int, rows: int) -> Tilin
     return Tiling(
         split=Split(1, rows, window.out_width), tiles=tiles, words=tiles, tap_rows=WINDOW, tap_columns=WINDOW,
         positions_outer=False, activation_slot=activation_slot, activation_slots=slots,
-        weight_slot=config.rows, weight_slots=config.weight_words // config.rows, result_slot=result_slot, result_slots=results,
+        weight_slot=TAPS, weight_slots=(config.weight_words - config.rows) // TAPS + 1, result_slot=result_slot, result_slots=results,
         residual_slots=results * residual,
     )  # fmt: skip

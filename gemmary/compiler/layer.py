@@ -9,7 +9,7 @@ from ..isa import DType
 from ..performance.model import Timing
 from ..workloads import Conv, Layer
 from .contraction import Contraction
-from .depthwise import fits_window, lower_depthwise, streamed_rows, window_weights
+from .depthwise import TAPS, fits_window, lower_depthwise, streamed_rows, window_weights
 from .diagonal import diagonal_weights, lower_diagonal
 from .first import compile_first
 from .layout import Layout
@@ -76,7 +76,8 @@ class _LayerCompiler:
         cin, cout = layer.cin // layer.groups, layer.cout // layer.groups
         diagonal_rows = window.taps * window.positions
         if cin == cout == 1 and fits_window(self.config, window) and streamed_rows(window) <= diagonal_rows:
-            operation = self._contraction(source, window_weights(weights), target, window, slice(None), residual)
+            taps = window_weights(weights)
+            operation = self._contraction(source, taps, target, window, slice(None), residual, rows=TAPS)
             return lower_depthwise(replace(operation, window=window), self.timing)
         if cin == cout and rows % cin == 0:
             weights = diagonal_weights(weights, layer.groups, rows)
@@ -103,11 +104,13 @@ class _LayerCompiler:
             for i in range(layer.batch)
         ]
 
-    def _contraction(self, source, weights: np.ndarray, target, window: Window, part, residual: Tensor | None):
-        """With constant weights, and those channels of the constants that are ``part``."""
+    def _contraction(
+        self, source, weights: np.ndarray, target, window: Window, part, residual: Tensor | None, rows=None
+    ):
+        """With constant weights in tiles of ``rows``, and those channels of the constants that are ``part``."""
         operand = residual and ResidualOperand(residual, RESIDUAL_ZERO_POINT, *residual_scale())
         requantization = self.values.requantization(self.layer, part, operand)
-        tiles = self.layout.weights("weights", weights.shape, weights)
+        tiles = self.layout.weights("weights", weights.shape, weights, rows)
         addresses = self.layout.requantization(requantization, weights.shape[-1])
         operands = source, tiles, target, window.folded(), requantization, *addresses, self.values.input_zero_point
         return Contraction(*operands)

@@ -32,9 +32,12 @@ class Layout:
         """An input of the program for a row-packed convolution."""
         return self.place(PaddedImages(name, tuple(shape), 0, *padding, outside, slack=self.config.rows))
 
-    def weights(self, name: str, shape: tuple[int, ...], values: np.ndarray | None) -> WeightTensor:
-        """Constant ``values``, or an input of the program where they are None."""
-        tensor = WeightTensor(name, tuple(shape), 0, self.config.rows, self.config.columns)
+    def weights(
+        self, name: str, shape: tuple[int, ...], values: np.ndarray | None, rows: int | None = None
+    ) -> WeightTensor:
+        """Constant ``values``, or an input of the program where they are None; in tiles of ``rows``, by default all of the
+        array's."""
+        tensor = WeightTensor(name, tuple(shape), 0, rows or self.config.rows, self.config.columns)
         if values is None:
             return self.place(tensor)
         return replace(tensor, address=self.memory.constant(tensor.pack(values)))

@@ -13,15 +13,15 @@ from .regions import load_inputs
 from .runs import Run, make_runs
 from .slots import Slots
 from .strips import Strips
-from .tiling import OVERHEAD, RAMP, Tiling, choose_tilings
+from .tiling import OVERHEAD, RAMP, Tiling, choose_tilings, sums_at_once
 
 MAX_PARTS = 12
 """Parts in which the first chunks come, at most: each signals of its own, and a semaphore counts to 63."""
 
-CANDIDATES = 8
+CANDIDATES = 32
 """Tilings of least estimated cycles that are tried on the cycle model."""
 
-EFFORT = 3000
+EFFORT = 12000
 """Instructions after which no further tiling is tried."""
 
 
@@ -40,9 +40,13 @@ class Lowering:
         self.weights = Slots(0, tiling.weight_slot, tiling.weight_slots)
         first_free = tiling.activation_slot * tiling.activation_slots
         self.drain = Drain(builder, operations, tiling, first_free)
+        self.sums = sums_at_once(self.config, self.operation, tiling.tiles * self._most_positions())
         self.part: float | None = None
         self.parts_left = MAX_PARTS
         self.share = operations[0].share
+
+    def _most_positions(self) -> int:
+        return max(block.positions for block in self.operation.window.blocks(self.tiling.split))
 
     def jobs(self) -> list[Job]:
         blocks = list(self.operation.window.blocks(self.tiling.split))
@@ -66,7 +70,7 @@ class Lowering:
     def emit(self, job: Job, index: int, last: bool) -> None:
         """Job number ``index``. The first one starts, and the last one leaves, in parts: little work is left alone then."""
         chunks = self.chunks(job)
-        banks = [parity % 2 * self.config.accumulator_rows for parity in (index, index + 1)]
+        banks = [number % self.sums * (self.config.accumulator_words // self.sums) for number in (index, index + 1)]
         halves = [(0, job.tiles)]
         if last:
             summed, _, _ = self._rates(job, chunks[-1])

@@ -185,6 +185,13 @@ def _fit(config, operation, blocks: Blocks, tiles, words, taps, outer, heads) ->
     )
 
 
+def sums_at_once(config: Config, operation: Contraction, rows: int) -> int:
+    """Jobs of ``rows`` sums that the accumulator holds: one in each bank, as a bank that is added to cannot be read; where every sum
+    is written once, as many as there is room for."""
+    once = operation.weights.tiles[0] * operation.window.taps == 1
+    return min(MAX_SLOTS, config.accumulator_words // rows) if once else 2
+
+
 def _words_a_tile(operation: Contraction, words: int) -> int:
     """Words of k that meet a tile, of the ``words`` of a chunk."""
     return 1 if operation.diagonal else words
@@ -242,7 +249,7 @@ def _cost(timing: Timing, operation: Contraction, blocks: Blocks, tiling: Tiling
     # A last chunk is summed when all is loaded.
     behind = min(load, tensor) / (jobs * chunks)
     end = behind / 2 + blocks.positions * (config.lane_groups + config.rows / config.bus_bytes) * -(-tiling.tiles // 8)
-    # Two banks and the slots for results bound how many jobs are under way.
-    summed = (tensor + vector + jobs * HANDOVER) / 2
+    # The slots for sums and for results bound how many jobs are under way.
+    summed = (tensor + vector + jobs * HANDOVER) / sums_at_once(config, operation, blocks.positions * tiling.tiles)
     stored = (vector + store + jobs * latency) / tiling.result_slots
     return heads * max(tensor, load, vector, store, summed, stored) + begin / bus_rate + end, heads * loaded

@@ -25,7 +25,8 @@ def seen(place, size, outputs, kernel, stride, before):
 
 
 def convolution(config, layer):
-    """Of all ways to put outputs of a line, and groups, side by side into the columns of one tile, the best."""
+    """Of all ways to put outputs of a line, and groups, side by side into the columns of one tile, the best; or each word of
+    a depthwise layer's padded image once, through a window of 3 x 3 with steps of 1 or 2."""
     rows, width, cin = *layer.output_shape[:2], layer.cin // layer.groups
     side_by_side = [
         (q, g)
@@ -33,11 +34,16 @@ def convolution(config, layer):
         for g in range(1, layer.groups + 1)
         if q * g == 1 or q * g * layer.n <= config.columns
     ]
-    return min(
+    sums = [
         rows * ceil(width / q) * ceil(layer.groups / g)
         * tiles(config, g * cin * layer.kernel[0] * ((q - 1) * layer.stride[1] + layer.kernel[1]), g * q * layer.n)
         for q, g in side_by_side
-    )  # fmt: skip
+    ]  # fmt: skip
+    high, wide = (step * (outputs - 1) + 3 for step, outputs in zip(layer.stride, (rows, width)))
+    single = layer.groups == layer.cin == layer.cout
+    if single and {*layer.kernel} <= {1, 2, 3} and {*layer.stride} <= {1, 2} and wide <= config.window_line:
+        sums.append(ceil(layer.cin / config.columns) * high * wide)
+    return min(sums)
 
 
 def tiles(config, k, n):

@@ -29,7 +29,8 @@ def test_agrees_on_every_layer(config, name):
         ("matmul:64,16,1024", 64 * 64),  # 64 KiB of results take as long as the products
         ("conv:8,8,16,32,3,1,1,1", 64 * 9 * 2),
         ("conv:8,8,16,16,1,2,0,1", 16),  # every second row and column: 4 x 4 x 16 bytes, and the weights
-        ("conv:14,14,64,64,3,1,1,64", 14 * 3 * 64),  # depthwise: a whole line of outputs in a tile for each kernel row
+        ("conv:14,14,64,64,3,1,1,64", 16 * 16 * 4),  # depthwise: the padded image, 16 channels at a time
+        ("conv:14,14,64,64,5,1,2,64", 14 * 6 * 64),  # too large for the window: a line of outputs in a tile
     ],
 )
 def test_by_hand(text, cycles):
