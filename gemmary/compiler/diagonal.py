@@ -1,8 +1,8 @@
-"""Grouped convolutions whose groups lie within an activation word, depthwise ones above all: a word meets only its own tile.
+"""Grouped convolutions whose groups lie within an activation word: a word meets only its own tile.
 
 The weights of a word's groups are the blocks on the diagonal of one tile, zeros elsewhere; each tap adds one tile. So of the
-rows of the array a group of c channels uses c, and a depthwise convolution 16 MACs a cycle with 16 columns
-(docs/decisions/0008-depthwise.md).
+rows of the array a group of c channels uses c, and a depthwise convolution 16 MACs a cycle with 16 columns. That is for kernels
+and arrays that `depthwise` does not know (docs/decisions/0008-depthwise.md).
 """
 
 from collections.abc import Iterator
