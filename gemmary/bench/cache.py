@@ -7,13 +7,13 @@ from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
-from .problem import Problem
-from .task import Task
+from .problem import NetworkProblem, Problem
+from .task import NetworkTask, Task
 
 SOURCES = {"rtl": ("hdl", "gemmary.runtime"), "emulator": ("gemmary.emulator", "gemmary.runtime")}
 """What makes a device: packages whose files are part of a key."""
 
-JUDGES = ("gemmary.bench.measure", "gemmary.bench.problem", "gemmary.compiler.values")
+JUDGES = ("gemmary.bench.measure", "gemmary.bench.problem", "gemmary.compiler.values", "gemmary.compiler.chain.values")
 """Modules that run the device and say what is right."""
 
 
@@ -24,7 +24,7 @@ class Cache:
     def __init__(self, folder: Path):
         self.folder = folder
 
-    def key(self, task: Task, problem: Problem) -> str:
+    def key(self, task: Task | NetworkTask, problem: Problem | NetworkProblem) -> str:
         program, digest = problem.program, hashlib.sha256()
         facts = [task.device, task.config.identity, asdict(task.memory), task.memory.stalls and task.seed]
         digest.update(json.dumps([facts, self._sources[task.device]]).encode())

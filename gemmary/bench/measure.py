@@ -13,9 +13,9 @@ from ..runtime.execute import execute
 from .bound import bound
 from .cache import Cache
 from .lost import lost_cycles
-from .problem import Problem
+from .problem import NetworkProblem, Problem
 from .row import Row
-from .task import Task
+from .task import NetworkTask, Task
 
 MEBIBYTE = 1 << 20
 
@@ -37,7 +37,7 @@ def measure(task: Task, cache: Cache | None = None, progress: Callable[[int], No
     if task.device == "model":
         measured["cycles"] = expected.cycles
     else:
-        outcome = _run(task, problem, cache, progress)
+        outcome = run(task, problem, cache, progress)
         report = Report(**outcome["report"])
         measured |= {name: outcome[name] for name in ("mismatches", "seconds")}
         measured["instructions"] = report.instructions
@@ -48,7 +48,7 @@ def measure(task: Task, cache: Cache | None = None, progress: Callable[[int], No
     return Row.of(task, least, **measured)
 
 
-def _run(task: Task, problem: Problem, cache: Cache | None, progress) -> dict:
+def run(task: Task | NetworkTask, problem: Problem | NetworkProblem, cache: Cache | None, progress=None) -> dict:
     """What the device made of the problem: ``mismatches``, ``seconds`` and the ``report``, all as JSON knows them."""
     key = cache.key(task, problem) if cache else None
     if cache and (known := cache.get(key)):
@@ -65,7 +65,7 @@ def _run(task: Task, problem: Problem, cache: Cache | None, progress) -> dict:
         seconds = time.perf_counter() - begin
     finally:
         device.close()
-    found, right = result.tensors["y"], problem.expected()
+    found, right = result.tensors[program.outputs[-1]], problem.expected()
     wrong = np.count_nonzero(found != right) if found.shape == right.shape else right.size
     outcome = {
         "mismatches": int(wrong),

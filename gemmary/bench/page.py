@@ -49,6 +49,7 @@ def bench_page(report: dict) -> str:
         tiles(_tiles(report)),
         _roofline(report),
         section("Networks", "Every layer as often as it occurs.", _networks(report)),
+        _fused(report),
     ]
     for total in report["networks"]:
         parts.append(_network(total, [row for row in rows if row["suite"] == total["network"]]))
@@ -109,6 +110,26 @@ def _networks(report: dict) -> str:
     )  # fmt: skip
     fields = ("network", "layers", "macs", "cycles", "utilization", "roofline_efficiency", "model_error", "mismatches")
     return table(columns, [[*(t[field] for field in fields), len(t["missing"])] for t in report["networks"]])
+
+
+def _fused(report: dict) -> str:
+    """Networks that were measured as one program."""
+    found = [total for total in report["networks"] if total["fused_model_cycles"] is not None]
+    if not found:
+        return ""
+    columns = (
+        Column("network"), Column("cycles", ",d"), Column("utilization", ".2%"), Column("of bound", ".2%"),
+        Column("model", "+.2%"), Column("instructions", ",d"), Column("≠", ",d"),
+    )  # fmt: skip
+    fields = ("cycles", "utilization", "roofline_efficiency", "model_error", "instructions", "mismatches")
+    figures = table(columns, [[t["network"], *(t[f"fused_{field}"] for field in fields)] for t in found])
+    bars = [
+        (t["network"], {NAMES[cause]: t["fused_lost"][cause] / t["fused_cycles"] for cause in CAUSES})
+        for t in found
+        if t["fused_lost"]
+    ]
+    lead = "Activations stay on the chip, layers overlap. The bound is the sum of the layers' bounds."
+    return section("Networks as one program", lead, figures, stacked_bars(bars, unit="cycles lost, of all", form=".2%"))
 
 
 def _network(total: dict, rows: list[dict]) -> str:

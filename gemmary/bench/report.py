@@ -8,15 +8,20 @@ from .. import __version__
 from ..config import Config
 from ..errors import InputError
 from .memory import Memory
-from .row import Row, Totals, network_totals
+from .row import Fused, Row, Totals, network_totals
 
 REPORT = 1
 """Version of the format."""
 
 
-def make_report(config: Config, memory: Memory, device: str, rows: list[Row], wall_s: float) -> dict:
-    """What report.json holds; docs/bench.md explains it. Errors and mismatches make ``passed`` false."""
-    totals: list[Totals] = network_totals(rows, config.macs_per_cycle)
+def make_report(
+    config: Config, memory: Memory, device: str, rows: list[Row], wall_s: float, fused: dict[str, Fused] | None = None
+) -> dict:
+    """What report.json holds; docs/bench.md explains it. Errors and mismatches make ``passed`` false; a network that cannot be one
+    program does not."""
+    fused = fused or {}
+    totals: list[Totals] = network_totals(rows, config.macs_per_cycle, fused)
+    measured = [*rows, *fused.values()]
     errors = [abs(row.model_error) for row in rows if row.model_error is not None]
     return {
         "format": REPORT,
@@ -26,13 +31,13 @@ def make_report(config: Config, memory: Memory, device: str, rows: list[Row], wa
         "macs_per_cycle": config.macs_per_cycle,
         "memory": asdict(memory) | {"bytes_per_cycle": memory.rate(config)},
         "device": device,
-        "passed": not any(row.error or row.mismatches for row in rows),
-        "mismatches": sum(row.mismatches or 0 for row in rows),
+        "passed": not any(row.error for row in rows) and not any(each.mismatches for each in measured),
+        "mismatches": sum(each.mismatches or 0 for each in measured),
         "errors": sum(row.error is not None for row in rows),
         "model_error_mean": sum(errors) / len(errors) if errors else None,
         "model_error_worst": max(errors) if errors else None,
         "wall_s": round(wall_s, 3),
-        "simulation_s": round(sum(row.seconds or 0 for row in rows), 3),
+        "simulation_s": round(sum(each.seconds or 0 for each in measured), 3),
         "networks": [total.as_dict() for total in totals],
         "rows": [_rounded(row.as_dict()) for row in rows],
     }

@@ -1,7 +1,7 @@
 """The rows of a report, and the totals of networks."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from ..performance.timing import CAUSES as IDLE
 from .bound import bytes_read, bytes_written
@@ -62,9 +62,28 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Fused:
+    """What a network took as one program. ``cycles``, ``model_error`` and so on are those of a Row; the bound is the sum of the
+    layers' bounds. ``error``: why it cannot be one program."""
+
+    cycles: int | None = None
+    utilization: float | None = None
+    roofline_efficiency: float | None = None
+    model_cycles: int | None = None
+    model_error: float | None = None
+    lost: dict[str, float] | None = None
+    mismatches: int | None = None
+    read_bytes: int | None = None
+    write_bytes: int | None = None
+    instructions: int | None = None
+    seconds: float | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
 class Totals:
     """Sums over the layers of one network, each ``count`` times. ``missing`` names the layers without figures: they are in no
-    sum, and neither in the MACs."""
+    sum, and neither in the MACs. ``fused``: the network as one program, if it was measured."""
 
     network: str
     layers: int
@@ -78,17 +97,21 @@ class Totals:
     lost: dict[str, float] | None
     mismatches: int | None
     missing: list[str] = field(default_factory=list)
+    fused: Fused = Fused()
 
     def as_dict(self) -> dict:
-        return asdict(self)
+        """``fused`` as fields that begin so."""
+        figures = asdict(self)
+        return figures | {f"fused_{name}": value for name, value in figures.pop("fused").items()}
 
 
-def network_totals(rows: Iterable[Row], macs_per_cycle: int) -> list[Totals]:
-    """One for each suite, in order."""
+def network_totals(rows: Iterable[Row], macs_per_cycle: int, fused: dict[str, Fused] | None = None) -> list[Totals]:
+    """One for each suite, in order; ``fused`` by the name of the network."""
     by_suite: dict[str, list[Row]] = {}
     for row in rows:
         by_suite.setdefault(row.suite, []).append(row)
-    return [_totals(name, rows, macs_per_cycle) for name, rows in by_suite.items()]
+    totals = [_totals(name, rows, macs_per_cycle) for name, rows in by_suite.items()]
+    return [replace(each, fused=(fused or {}).get(each.network, Fused())) for each in totals]
 
 
 def _totals(name: str, rows: list[Row], macs_per_cycle: int) -> Totals:

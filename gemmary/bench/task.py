@@ -1,10 +1,10 @@
-"""One layer to be measured."""
+"""One layer, or one network as a whole, to be measured."""
 
 from dataclasses import dataclass, field, replace
 
 from ..config import Config
 from ..errors import InputError
-from ..workloads import Layer, suite
+from ..workloads import Layer, Network, suite
 from .memory import Memory
 
 DEVICES = ("rtl", "model", "emulator")
@@ -22,13 +22,37 @@ class Task:
     seed: int = 0
 
     def __post_init__(self):
-        if self.device not in DEVICES:
-            raise InputError(f"device must be one of {', '.join(DEVICES)}, not {self.device!r}")
-        if not self.config.dma:
-            raise InputError(f"preset {self.config.name} has no DMA and no counters: bench takes one that has")
-        if self.seed < 0:
-            raise InputError(f"seed must not be negative: {self.seed}")
-        self.memory.rate(self.config)
+        _check(self)
+
+
+@dataclass(frozen=True)
+class NetworkTask:
+    """``network`` as one program; all else is as for a Task."""
+
+    network: Network
+    config: Config
+    memory: Memory = field(default_factory=Memory)
+    device: str = "rtl"
+    seed: int = 0
+
+    def __post_init__(self):
+        _check(self)
+
+
+def _check(task: Task | NetworkTask) -> None:
+    if task.device not in DEVICES:
+        raise InputError(f"device must be one of {', '.join(DEVICES)}, not {task.device!r}")
+    if not task.config.dma:
+        raise InputError(f"preset {task.config.name} has no DMA and no counters: bench takes one that has")
+    if task.seed < 0:
+        raise InputError(f"seed must not be negative: {task.seed}")
+    task.memory.rate(task.config)
+
+
+def whole_networks(names: list[str], **common) -> list[NetworkTask]:
+    """The networks of the suites ``names`` that say how their layers follow one another, each once."""
+    networks = {network.name: network for name in names for network in suite(name)}
+    return [NetworkTask(network, **common) for network in networks.values() if network.steps]
 
 
 def tasks_of(names: list[str], layers: list[Layer], *, whole: bool = False, **common) -> list[Task]:

@@ -9,10 +9,11 @@ from rich.table import Table
 
 from ..bench import Memory, Task
 from ..bench.cache import Cache
+from ..bench.fused import measure_network
 from ..bench.page import bench_page
 from ..bench.report import as_json, make_report, write_report
 from ..bench.suite import check_jobs, expected_seconds
-from ..bench.task import DEVICES, tasks_of
+from ..bench.task import DEVICES, tasks_of, whole_networks
 from ..config import PRESETS, preset
 from ..workloads import SUITES, names, parse
 from .progress import console, measured
@@ -75,8 +76,11 @@ def run(options: argparse.Namespace) -> int:
     if options.device == "rtl":
         console(stderr=True).print(_forecast(tasks, jobs), soft_wrap=True, highlight=False)
     rows = measured(tasks, cache, jobs, f"Measuring on {options.device}, preset {options.preset}")
+    fused = {
+        task.network.name: measure_network(task, cache) for task in whole_networks(_suites(options), **_common(options))
+    }
     config, memory = tasks[0].config, tasks[0].memory
-    report = make_report(config, memory, options.device, rows, time.perf_counter() - begin)
+    report = make_report(config, memory, options.device, rows, time.perf_counter() - begin, fused)
     path = write_report(options.output, "report.json", as_json(report))
     page = write_report(options.output, "index.html", bench_page(report))
     if options.json:
@@ -87,16 +91,17 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _tasks(options: argparse.Namespace) -> list[Task]:
-    suites = options.suite or ([] if options.layer else ["tiny"])
-    return tasks_of(
-        suites,
-        list(map(parse, options.layer)),
-        config=preset(options.preset),
-        memory=Memory(options.latency, options.bytes_per_cycle, options.stalls),
-        device=options.device,
-        seed=options.seed,
-        whole=options.whole,
-    )
+    return tasks_of(_suites(options), list(map(parse, options.layer)), whole=options.whole, **_common(options))
+
+
+def _suites(options: argparse.Namespace) -> list[str]:
+    return options.suite or ([] if options.layer else ["tiny"])
+
+
+def _common(options: argparse.Namespace) -> dict:
+    """What all tasks share."""
+    memory = Memory(options.latency, options.bytes_per_cycle, options.stalls)
+    return {"config": preset(options.preset), "memory": memory, "device": options.device, "seed": options.seed}
 
 
 def _forecast(tasks: list[Task], jobs: int) -> str:
@@ -125,11 +130,19 @@ def _show(report: dict, paths: list[Path]) -> None:
             table.add_section()
             total = next(total for total in report["networks"] if total["network"] == suite)
             table.add_row(*_cells(suite, total), style="bold")
+            if total["fused_model_cycles"] is not None:
+                fused = {
+                    name.removeprefix("fused_"): value for name, value in total.items() if name.startswith("fused_")
+                }
+                table.add_row(*_cells("  as one program", fused | {"macs": total["macs"]}), style="bold")
         table.add_row(*_cells("  " + row["layer"], row))
     out.print(table)
     for row in report["rows"]:
         if row["error"]:
             out.print(f"error        {row['error']}", style="red", soft_wrap=True, highlight=False)
+    for total in report["networks"]:
+        if total["fused_error"]:
+            out.print(f"as one program: {total['fused_error']}", soft_wrap=True, highlight=False)
     if report["model_error_mean"] is not None:
         mean, worst = report["model_error_mean"], report["model_error_worst"]
         out.print(f"model error  mean {mean:.2%}, worst {worst:.2%}", highlight=False)
