@@ -43,7 +43,14 @@ def measure(folder: Path, component, placer: str, seed: int) -> dict:
     """Files of every step stay in ``folder``. ``mhz`` is None if the router took too long."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "design.il").write_text(share_modules(rtlil.convert(component, name="top", emit_src=False)))
-    script = ["read_rtlil design.il", f"{CHIP.synthesis} -top top", "stat", "write_json netlist.json"]
+    # Fields of structures have names like bits, over which Yosys' abc9 can stumble.
+    script = [
+        "read_rtlil design.il",
+        "rename -hide w:*[*",
+        f"{CHIP.synthesis} -top top",
+        "stat",
+        "write_json netlist.json",
+    ]
     (folder / "run.ys").write_text("\n".join(script) + "\n")
     with (folder / "synthesise.log").open("w") as log:
         subprocess.run([*find_yosys().command, "run.ys"], cwd=folder, check=True, stdout=log)

@@ -116,7 +116,9 @@ class Ecp5DotProduct(wiring.Component):
     multipliers, its multipliers are that one's.
     """
 
-    latency = 3 + 2
+    LANDING = 0
+    """Registers between a multiplier and the adders: wires out of the blocks are long ones."""
+    latency = 3 + LANDING + 2
 
     def __init__(self, length: int, block: tuple[int, int] | None = None, bits: int = 8):
         assert length <= 4, "two levels of adders"
@@ -155,7 +157,12 @@ class Ecp5DotProduct(wiring.Component):
             "MULT18X18D", i_CLK0=ClockSignal(), i_CE0=Const(1, 1), i_RST0=Const(0, 1), **wires
         )
         exact = len(self.a[i]) + len(self.w[i])
-        return result[PRODUCT_BITS - exact :].as_signed()
+        product = result[PRODUCT_BITS - exact :].as_signed()
+        for landing in range(self.LANDING):
+            register = Signal(product.shape(), name=f"landing_{landing}_{i}", reset_less=True)
+            m.d.sync += register.eq(product)
+            product = register
+        return product
 
 
 class PlacedDotProducts:

@@ -10,10 +10,17 @@ from .ecp5 import DSP_ROWS, Ecp5DotProduct
 from .ecp5_floorplan import BLOCK_COLUMNS
 
 
+class FastDotProduct(Ecp5DotProduct):
+    """Ecp5DotProduct for more than 200 MHz."""
+
+    LANDING = 1
+    latency = Ecp5DotProduct.latency + LANDING
+
+
 class SoftProduct(wiring.Component):
     """`hdl.array.multiplier.DotProduct` of length 1 in look-up tables: a row for each bit of ``w``, three levels of adders."""
 
-    latency = Ecp5DotProduct.latency
+    latency = FastDotProduct.latency
 
     def __init__(self):
         super().__init__(DotSignature(1))
@@ -26,15 +33,17 @@ class SoftProduct(wiring.Component):
             m.d.sync += register.eq(value)
             return register
 
-        a, w = stage(self.a[0], "a"), stage(self.w[0], "w")
-        rows = [(a.as_unsigned() & bit.replicate(len(a))).as_signed() for bit in w]
+        rows = [(self.a[0].as_unsigned() & bit.replicate(8)).as_signed() for bit in self.w[0]]
         for level in range(3):
             pairs = list(zip(rows[::2], (row << (1 << level) for row in rows[1::2])))
             sums = [low + high for low, high in pairs]
             if level == 0:
                 sums[-1] = pairs[-1][0] - pairs[-1][1]  # the sign bit of w
             rows = [stage(total, f"sum_{level}_{i}") for i, total in enumerate(sums)]
-        m.d.comb += self.p.eq(stage(rows[0][:16].as_signed(), "product"))
+        product = rows[0][:16].as_signed()
+        for spare in range(self.latency - 3):
+            product = stage(product, f"product_{spare}")
+        m.d.comb += self.p.eq(product)
         return m
 
 
@@ -58,7 +67,7 @@ class PlacedPairs:
     """Makes the multipliers of a PairArray with ``rows`` x ``columns`` cells of 8 rows: those of the cells, row by row, and of
     the side column in a block each, the side column first; those of the weights in look-up tables."""
 
-    latency = Ecp5DotProduct.latency
+    latency = FastDotProduct.latency
 
     def __init__(self, rows: int, columns: int):
         blocks = places(rows, columns + 1)
@@ -67,5 +76,5 @@ class PlacedPairs:
 
     def __call__(self, length: int, bits: int = 8):
         if bits == SUM_BITS:
-            return Ecp5DotProduct(length, next(self.cells), bits)
-        return Ecp5DotProduct(length, next(self.sides)) if length > 1 else SoftProduct()
+            return FastDotProduct(length, next(self.cells), bits)
+        return FastDotProduct(length, next(self.sides)) if length > 1 else SoftProduct()

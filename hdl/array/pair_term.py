@@ -9,9 +9,9 @@ from .multiplier import DotProduct
 
 
 class TermBeat(data.Struct):
-    """What travels along the columns, beside the weights: ``load``, a weight; ``pair``, it is the second of its pair. As long
-    after that as a product takes: ``add``, and ``first``, this pair is the first of its tile. ``swap``, 1 cycle more after that
-    of the activations: the tile is complete."""
+    """What travels along the columns, beside the weights: ``load``, a weight; ``pair``, it is the second of its pair. When its
+    product is there: ``add``, and ``first``, this pair is the first of its tile. As long after the swap of the activations:
+    ``swap``, the tile is complete."""
 
     load: 1
     pair: 1
@@ -25,9 +25,9 @@ class WeightTerm(wiring.Component):
 
     The second column's weights come a cycle after those of the first, so that the pairs of both never meet: one multiplier
     serves both. ``i`` goes with the first column, 1 cycle later it goes with the second, and ``o`` is ``i`` 2 cycles later.
-    With ``multiplier.latency`` cycles between ``load`` and ``add``, the term of a tile is there 1 cycle after ``swap`` in the
-    first column, 2 in the second, until the same after the next ``swap``. That may be as late as a cycle before the first
-    ``add`` of the tile after.
+    From ``pair`` to ``add`` it is ``multiplier.latency`` + 1 cycles. The term of a tile is there 1 cycle after ``swap`` in the first
+    column, 2 in the second, until the same after the next ``swap``; ``swap`` comes after the last ``add`` of its tile, and with the
+    first one of the next at the latest.
     """
 
     def __init__(self, bits: int, multiplier: type = DotProduct):
@@ -61,8 +61,10 @@ class WeightTerm(wiring.Component):
             m.d.sync += later.eq(beat)
             beat = later
         m.d.comb += self.o.eq(beat)
-        for port, operands in zip((multiplier.a, multiplier.w), zip(*pairs)):
-            m.d.comb += port[0].eq(Mux(self.i.pair, *operands))
+        for name, operands in zip("aw", zip(*pairs)):
+            operand = Signal(signed(8), name=f"operand_{name}", reset_less=True)
+            m.d.sync += operand.eq(Mux(self.i.pair, *operands))
+            m.d.comb += getattr(multiplier, name)[0].eq(operand)
         return m
 
 
@@ -79,8 +81,9 @@ class TermBeats(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         pair = self.load & self.pair
-        delays = {"load": (self.load, 1), "pair": (pair, 1), "swap": (self.swap, self.latency + 2)}
-        delays |= {"add": (pair, self.latency + 1), "first": (self.first, self.latency + 1)}
+        late = self.latency + 2
+        delays = {"load": (self.load, 1), "pair": (pair, 1)}
+        delays |= {"add": (pair, late), "first": (self.first, late), "swap": (self.swap, late)}
         for name, (flag, cycles) in delays.items():
             m.submodules[name] = delay = Delay(1, cycles)
             m.d.comb += [delay.i.eq(flag), self.o[name].eq(delay.o)]

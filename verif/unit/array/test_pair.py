@@ -39,24 +39,26 @@ CONFIGS["tiny-dot2"] = dataclasses.replace(TINY, dot=2)
 CONFIGS["tiny-wide-dot8"] = dataclasses.replace(TINY_WIDE, dot=8)
 CONFIGS["square"] = dataclasses.replace(TINY_NARROW_BUS, columns=16, dot=8)
 PRODUCTS = {"fast": DotProduct, "slow": SlowProduct}
-QUICK = ("tiny-fast", "tiny-dot2-slow", "tiny-wide-dot8-slow")
+QUICK = ("tiny-fast", "tiny-dot2-slow", "tiny-wide-dot8-slow", "dot8")
 CASES = {f"{config}-{product}": (CONFIGS[config], PRODUCTS[product]) for config in CONFIGS for product in PRODUCTS}
 DOTS = {"dot2": 2, "dot8": 8}
 
 
-@pytest.mark.parametrize(
-    "case", [case if case in QUICK else pytest.param(case, marks=pytest.mark.nightly) for case in CASES]
-)
+def some(cases):
+    return [case if case in QUICK else pytest.param(case, marks=pytest.mark.nightly) for case in cases]
+
+
+@pytest.mark.parametrize("case", some(CASES))
 def test_array(simulate, case):
     simulate(PairArray(*CASES[case]), case, tests="tiles|no_bubble")
 
 
-@pytest.mark.parametrize("case", DOTS)
+@pytest.mark.parametrize("case", some(DOTS))
 def test_cell(simulate, case):
     simulate(PairCell(DOTS[case]), case, tests="pair_cell")
 
 
-@pytest.mark.parametrize("case", DOTS)
+@pytest.mark.parametrize("case", some(DOTS))
 def test_side_cell(simulate, case):
     simulate(SideCell(DOTS[case]), case, tests="side_cell")
 
