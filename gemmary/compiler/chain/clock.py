@@ -11,7 +11,7 @@ VISIBLE = 12
 """Cycles from the last row into the array to the start of the vector engine, the depth of the array not among them."""
 
 WRITTEN = 20
-"""Cycles from the last row that the vector engine takes to the start of a product that reads it."""
+"""Cycles from the last row that the vector engine takes to the start of a product that reads it; its weights then come first."""
 
 
 class Clock:
@@ -20,7 +20,7 @@ class Clock:
     def __init__(self, config: Config):
         self.config, self.now, self.vector = config, 0, 0
         self._ready = np.zeros(config.activation_words, np.int64)
-        self._depth = VISIBLE + config.rows // config.dot + config.columns
+        self._depth = VISIBLE + config.array_depth
 
     def ready(self, regions: Iterable[Region]) -> int:
         """When all of these activation words are written."""
@@ -41,4 +41,4 @@ class Clock:
     def _requantize(self, begin: int, rows: int, writes: Iterable[Region]) -> None:
         self.vector = max(self.vector, begin) + rows * self.config.lane_groups + 1
         for region in writes:
-            self._ready[region.start : region.stop] = self.vector + WRITTEN
+            self._ready[region.start : region.stop] = self.vector + WRITTEN + self.config.rows

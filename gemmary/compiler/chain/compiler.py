@@ -21,9 +21,10 @@ from ..weights import parameter_bytes
 from ..window import Window
 from .clock import Clock
 from .depthwise import DepthwiseStep
+from .means import Means
 from .memory import Ring, Sums, place_tensors
 from .product import ProductStep
-from .requantizer import drain_fields, sum_fields
+from .requantizer import drain_fields
 from .values import ChainValues
 from .windows import WindowTensor
 
@@ -53,7 +54,8 @@ class Chain:
         self.builder, self.layout, self.clock = Builder(config), Layout(config), Clock(config)
         self.values = ChainValues(network, seed)
         self.weights, self.parameters = Ring(config.weight_words), Ring(config.parameter_rows)
-        self.sums = Sums(config)
+        self.means = Means(self)
+        self.sums = Sums(config, self.means.rows)
         self.input = self._input()
         tensor = self.input
         shape = (tensor.span, tensor.runs) if isinstance(tensor, WindowTensor) else (tensor.words, tensor.positions)
@@ -68,6 +70,7 @@ class Chain:
         for number, step in enumerate(self.network.steps):
             if not isinstance(step.operation, Mean):  # those are made word by word, with what they read
                 self._kind(step)(self, step, number).emit()
+                self.means.emit()
         stream = schedule(self.timing, self.builder.cut())
         code = encode_program(stream)
         address = self.layout.memory.allocate(0)
@@ -128,10 +131,13 @@ class Chain:
 
     # Constants.
 
-    def load_weights(self, external: int, address: int, words: int) -> None:
-        """``words`` weight words to ``address``."""
-        size = self.config.columns
-        load_bytes(self.builder, Region(Space.WEIGHT, address, address + words), external, address * size, words * size)
+    def load_weights(self, external: int, address: int, words: int, count: int = 1, stride: int = 0) -> None:
+        """``words`` weight words to ``address``, and so on ``count`` times, each ``stride`` words further."""
+        size, bus = self.config.columns, self.config.bus_bytes
+        loops = [Loop(count, stride * size, stride * size // bus)]
+        writes = [Region(Space.WEIGHT, address + i * stride, address + i * stride + words) for i in range(count)]
+        for fields in transfer_fields(Opcode.LOAD, bus, external, address * size // bus, loops, words * size):
+            self.builder.emit(Opcode.LOAD, fields | {"dtype": DType.INT8, "space": Space.WEIGHT}, [], writes)
 
     def requantization(self, step: Step):
         residual = step.residual and ResidualOperand(None, RESIDUAL_ZERO_POINT, *residual_scale())
@@ -170,18 +176,17 @@ class Chain:
         self.builder.emit(Opcode.VECTOR, drain_fields(requantization, count, rows, *place), reads, writes)
         self.clock.drain(count * rows, writes)
         self.made(step, tiles, positions)
+        if self.sums.other(row):
+            self.means.emit()
 
     def made(self, step: Step, tiles: tuple[int, int], positions: tuple[int, int]) -> None:
-        """A part of the result of ``step`` is there: it is stored if it is wanted, and its mean taken if it is complete."""
-        (tile, count), (first, rows), tensor = tiles, positions, self.tensors[step.name]
+        """A part of the result of ``step`` is there: it is stored if that is wanted, and becomes part of a mean."""
         if step.name in self.layout.tensors:
             self._store(step.name, tiles, positions)
-        if first + rows < tensor.positions:
-            return
         for reader in self.readers(step.name):
             if isinstance(reader.operation, Mean):
-                for n in range(tile, tile + count):
-                    self._mean(reader, n)
+                for word in range(tiles[0], sum(tiles)):
+                    self.means.add(reader, word, positions)
 
     def _store(self, name: str, tiles: tuple[int, int], positions: tuple[int, int]) -> None:
         (tile, count), (first, rows), tensor, target = tiles, positions, self.tensors[name], self.layout.tensors[name]
@@ -194,15 +199,3 @@ class Chain:
             Opcode.STORE, self.config.bus_bytes, external, onchip, loops, rows * target.word_bytes
         ):
             self.builder.emit(Opcode.STORE, fields | {"dtype": DType.INT8, "space": Space.ACTIVATION}, reads, [])
-
-    def _mean(self, step: Step, word: int) -> None:
-        mean, source, result = step.operation, self.tensors[step.input], self.tensors[step.name]
-        lines, columns, width = mean.height, mean.width, mean.shape[1]
-        fields = sum_fields(
-            self.config, self.values.mean(step), lines, columns, width, source.word(word), result.word(word)
-        )
-        reads = [source.region(word, 0, (lines - 1) * width + columns)]
-        writes = [result.region(word, 0, 1)]
-        self.builder.emit(Opcode.VECTOR, fields, reads, writes)
-        self.clock.reduce(lines * columns, writes)
-        self.made(step, (word, 1), (0, 1))

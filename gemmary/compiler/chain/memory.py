@@ -82,14 +82,19 @@ class Ring:
 
 class Sums:
     """Rows of the accumulator. A bank that is added to cannot be read, so sums of several products alternate between the banks; rows
-    that are written once follow each other through both."""
+    that are written once follow each other through both. The last ``reserved`` rows of bank 0 are left out."""
 
-    def __init__(self, config: Config):
+    def __init__(self, config: Config, reserved: int = 0):
         self.rows, self.bank, self.used = config.accumulator_rows, 0, 0
+        self.reserved = self.rows - reserved
+
+    def other(self, row: int) -> bool:
+        """Whether ``row`` is in bank 0, so that sums which alternate go on in the other."""
+        return row < self.rows
 
     def take(self, count: int, *, added: bool) -> int:
         """The first of ``count`` rows."""
-        if added or self.used + count > self.rows:
+        if added or self.used + count > (self.rows if self.bank else self.reserved):
             self.bank, self.used = 1 - self.bank, 0
         start = self.bank * self.rows + self.used
         self.used += count

@@ -6,7 +6,7 @@ import numpy as np
 
 from ...config import Config
 from ...isa import DType, Opcode, Space, walk_fields
-from ...workloads import INPUT, Conv, is_depthwise
+from ...workloads import INPUT, Conv, Mean, is_depthwise
 from ..builder import Region
 from .windows import WindowTensor
 
@@ -73,27 +73,68 @@ class ProductStep:
             places = {}
             atoms = [(block, group) for group in tiles for block in blocks]
         loaded = set()
+        if outer and self.number == 0 and self._begins_with(blocks[0]):
+            self._begin(blocks[0], start)
+            loaded, atoms = set(tiles), [atom for atom in atoms if atom[0] != blocks[0]]
         for i, (block, group) in enumerate(atoms):
             if group not in places:
                 places[group] = self.chain.weights.take(group[1] * self.tile_size)
             self._atom(block, group, places[group], load=group not in loaded, begin=i == 0)
             loaded.add(group)
 
+    def _begins_with(self, block) -> bool:
+        """Whether the sums of all column tiles are taken at once for the first block."""
+        rows = self.tiles * block[1] * self.window.out_width
+        return self.tiles > 1 and self.share == 1 and self.words > 1 and rows <= self.config.accumulator_rows // 2
+
+    def _begin(self, block, place: int) -> None:
+        """The first block of the network: each channel word meets all column tiles before the next is loaded, so that the array
+        begins with the first tile and has work for as long as the next one takes to load."""
+        chain, positions = self.chain, (block[0] * self.window.out_width, block[1] * self.window.out_width)
+        row = chain.sums.take(self.tiles * positions[1], added=True)
+        for word in range(self.words):
+            self._load_input(block, (word, 1), 0)
+            for tile, count in [(0, 1), (1, self.tiles - 1)] if word == 0 else [(0, self.tiles)]:
+                self._load_weights((tile, count), (word, 1), place + tile * self.tile_size)
+                self._matmul(block, (tile, count), (word, 1), place + tile * self.tile_size, row + tile * positions[1])
+            if self.parameter is None:
+                self.parameter = chain.load_parameters(self.parameters, self.tiles)
+        for tile in range(self.tiles):
+            at = row + tile * positions[1], self.parameter + tile
+            chain.drain(self.step, self.requantization, (tile, 1), positions, *at)
+
     def _blocks(self) -> list[tuple[int, int]]:
         """(first, count) of the output lines of each block."""
         height, width = self.window.out_height, self.window.out_width
         if self.number == 0 and height > 1:
-            least = -(-self.config.rows * self.share // width)
-            sizes, size = [], least
-            while sum(sizes) < height:
-                size = min(size, height - sum(sizes))
-                sizes.append(size)
-                size = max(least, min(2 * size, ROWS // width))
+            sizes = self._first_sizes(height, width)
+        elif self._averaged and height * width >= 3 * self.config.rows:
+            least = -(-3 * self.config.rows // 2 // width)
+            sizes = [-(-3 * (height - least) // 5), 2 * (height - least) // 5, least]
         else:
-            count = 1 if height * width <= WHOLE else -(-height * width // ROWS)
+            rows = ROWS if self.words * self.kernel[0] * self.kernel[1] < 4 else ROWS // 2
+            count = 1 if height * width <= WHOLE else -(-height * width // rows)
             sizes = [(i + 1) * height // count - i * height // count for i in range(count)]
         starts = np.cumsum([0, *sizes])
         return list(zip(starts.tolist(), sizes))
+
+    def _first_sizes(self, height: int, width: int) -> list[int]:
+        """Lines of the blocks of the first step, whose input is still to come: small ones first. With several column tiles the first
+        block gives the array work for as long as all weights take to come."""
+        if self.tiles > 1 and self.share == 1:
+            first = min(height, -(-5 * self.config.rows // 2 // width))
+            return [first, height - first] if first < height else [height]
+        least, most = -(-self.config.rows * self.share // width), max(1, ROWS // 2 // width)
+        sizes, size = [], least
+        while sum(sizes) < height:
+            sizes.append(min(size, height - sum(sizes)))
+            size = max(least, min(2 * size, most))
+        return sizes
+
+    @property
+    def _averaged(self) -> bool:
+        """Whether nothing but a mean comes behind: the last part is to be small."""
+        return all(isinstance(step.operation, Mean) for step in self.chain.readers(self.step.name))
 
     def _tile_groups(self) -> list[tuple[int, int]]:
         """(first, count) of the column tiles that are taken at a time."""
@@ -172,9 +213,10 @@ class ProductStep:
         return [(first + n * window, size) for n in range(group[1] * self.share)]
 
     def _load_weights(self, group, words: tuple[int, int], place: int) -> None:
-        for first, count in self._weights(group, words):
-            external = self.external + (group[0] * self.tile_size + first) * self.config.columns
-            self.chain.load_weights(external, place + first, count)
+        pieces = self._weights(group, words)
+        (first, size), stride = pieces[0], self.words * self.word_size
+        external = self.external + (group[0] * self.tile_size + first) * self.config.columns
+        self.chain.load_weights(external, place + first, size, len(pieces), stride)
 
     def _matmul(self, block, group, words: tuple[int, int], place: int, row: int) -> None:
         config, window, source = self.config, self.window, self.source

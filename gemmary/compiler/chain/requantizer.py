@@ -1,6 +1,5 @@
 """Vector instructions of a chain: sums to activations, and means of activations."""
 
-from ...config import Config
 from ...isa import DType, Opcode, Reduction, walk_fields
 from ..requantization import Requantization
 from ..window import INSIDE
@@ -33,17 +32,25 @@ def drain_fields(
     return fields
 
 
-def sum_fields(
-    config: Config, requantization: Requantization, lines: int, columns: int, width: int, source: int, result: int
-) -> dict[str, int]:
-    """The requantized sum of ``lines`` x ``columns`` activations from word ``source``, of an image of ``width``."""
+def sum_fields(lines: int, columns: int, width: int, source: int, result: int) -> dict[str, int]:
+    """The sum of ``lines`` x ``columns`` activations from word ``source``, of an image of ``width``, to accumulator row ``result``."""
     counts = {"n": 1, "y": 1, "x": 1, "ky": lines, "kx": columns}
     return (
         {f"count_{loop}": n for loop, n in counts.items()}
-        | {"source_dtype": DType.INT8, "reduction": Reduction.SUM}
+        | {"source_dtype": DType.INT8, "result_dtype": DType.INT32, "reduction": Reduction.SUM}
         | INSIDE
-        | requantization.fields()
-        | requantization.scalar_fields()
         | walk_fields(Opcode.VECTOR, "source", source, counts, ky=width, kx=1)
         | walk_fields(Opcode.VECTOR, "result", result, counts)
+    )
+
+
+def mean_fields(
+    requantization: Requantization, source_dtype: DType, fields: dict[str, int], result: int
+) -> dict[str, int]:
+    """As ``sum_fields``, of ``source_dtype``, but requantized to activation word ``result``."""
+    return (
+        fields
+        | {"source_dtype": source_dtype, "result_address": result}
+        | requantization.fields()
+        | requantization.scalar_fields()
     )
