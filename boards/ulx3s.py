@@ -13,10 +13,19 @@ from hdl.accelerator import Accelerator
 from .board import Board
 from .chips.ecp5 import BLOCKS, Ecp5Clock, PlacedDotProducts, ecp5
 from .chips.ecp5_floorplan import place_block_rams
+from .chips.ecp5_pairs import FastDotProduct, PlacedPairs, fits
 from .system import System
 
 OSCILLATOR_MHZ = Fraction(25)
 HEARTBEAT_BITS = 26
+
+
+def multipliers(config: Config):
+    """What makes the multipliers of the array, in their places; None if they do not fit there."""
+    cells = config.rows // config.dot
+    if config.multiplier == "pair":
+        return PlacedPairs(cells, config.columns) if fits(config) else FastDotProduct
+    return PlacedDotProducts(cells, config.columns) if config.dma and cells * config.columns <= BLOCKS else None
 
 
 class Ulx3s(Elaboratable):
@@ -30,9 +39,8 @@ class Ulx3s(Elaboratable):
         m.domains.sync = ClockDomain()
         m.submodules.oscillator = oscillator = io.Buffer("i", platform.request("clk25", dir="-"))
         m.submodules.clock = Ecp5Clock(oscillator.i, OSCILLATOR_MHZ, self.board.clock_mhz)
-        accelerator = None
-        if (config := self.config).dma and (cells := config.rows // config.dot) * config.columns <= BLOCKS:
-            accelerator = Accelerator(config, multiplier=PlacedDotProducts(cells, config.columns))
+        config, multiplier = self.config, multipliers(self.config)
+        accelerator = Accelerator(config, multiplier=multiplier) if multiplier else None
         m.submodules.system = system = System(
             config, self.board.divisor, self.board.memory_bytes, accelerator=accelerator
         )

@@ -29,6 +29,7 @@ class Config:
     memory bus, and the granule in which DMA addresses on-chip memory. ``dma`` False leaves out AXI, fetch, load and
     store: the host link writes the scratchpads and pushes the instructions, and one microcoded engine executes them.
     ``window_line`` is the longest line of a depthwise matmul, in activation words, 0 for an array that knows none.
+    ``multiplier`` "pair" makes the array of half as many multipliers, each for two rows at once.
 
     Raises InputError, naming the field, for anything inconsistent.
     """
@@ -45,6 +46,7 @@ class Config:
     parameter_rows: int = 64
     window_line: int = 0
     dot: int = 4
+    multiplier: str = "plain"
     queue_depth: int = 4
     outstanding: int = 16
     address_bits: int = 40
@@ -87,6 +89,11 @@ class Config:
             check(4 <= line <= 4096 and line & (line - 1) == 0, "window_line", "must be 0 or a power of two, 4 to 4096")
             check(self.rows == self.columns >= 16, "window_line", "must be 0 unless rows = columns >= 16")
             check(self.dma, "window_line", "must be 0 without dma")
+        check(self.multiplier in ("plain", "pair"), "multiplier", 'must be "plain" or "pair"')
+        if self.multiplier == "pair":
+            check(self.dot >= 2, "dot", 'must be at least 2 with multiplier = "pair"')
+            check(self.window_line == 0, "window_line", 'must be 0 with multiplier = "pair"')
+            check(self.dma, "multiplier", 'must be "plain" without dma')
         check(2 <= self.queue_depth <= 64, "queue_depth", "must be 2 to 64")
         check(2 <= self.outstanding <= 64, "outstanding", "must be 2 to 64")
         check(32 <= self.address_bits <= 64, "address_bits", "must be 32 to 64")
@@ -138,6 +145,11 @@ class Config:
     def psum_bits(self) -> int:
         """Width of an exact sum of ``rows`` products of int8: |sum| <= rows * 2**14."""
         return 16 + (self.rows - 1).bit_length()
+
+    @property
+    def array_depth(self) -> int:
+        """Cycles that a row takes through the array, its multipliers not among them."""
+        return self.rows // self.dot + self.columns + (2 if self.multiplier == "pair" else 0)
 
     @property
     def lane_groups(self) -> int:

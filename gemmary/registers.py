@@ -72,6 +72,7 @@ _STATIC = (
     Register("PARAMETER_ROWS", 0x01C, "ro", "rows of the parameter memory"),
     Register("FEATURES", 0x020, "ro", "what is built in",
              (_f("dma", 0, 1, "AXI, fetch, load and store"), _f("counters", 1, 1, "performance counters"),
+              _f("pair", 2, 1, "two multiply-accumulates a multiplier"),
               _f("address_bits", 8, 8, "of external addresses"), _f("queue_depth", 16, 8, "instructions an engine"))),
     Register("WINDOW_LINE", 0x024, "ro", "longest line of a depthwise matmul, 0: there is none"),
     Register("CONTROL", 0x040, "wo", "a write of 1 acts",
@@ -144,6 +145,7 @@ def constants(config: Config) -> dict[str, int]:
         "FEATURES": {
             "dma": int(config.dma),
             "counters": int(config.counters),
+            "pair": int(config.multiplier == "pair"),
             "address_bits": config.address_bits,
             "queue_depth": config.queue_depth,
         },

@@ -26,6 +26,7 @@ PARAMETERS = {
     "parameter_rows": "rows of the parameter memory",
     "window_line": "longest line of a depthwise matmul, in activation words; 0 for an array that knows none",
     "dot": "rows that a cell of the array takes together",
+    "multiplier": "products of a multiplier of the array: one, or those of a pair of rows",
     "queue_depth": "instructions that wait for an engine",
     "outstanding": "bursts in flight, of load and of store",
     "address_bits": "of external addresses",

@@ -31,7 +31,7 @@ ROUTE_SECONDS = 15 * 60
 def design(kind: str, rows: int, columns: int):
     dot = 8 if kind == "pair" else 4
     config = dataclasses.replace(
-        preset("base"), rows=rows, columns=columns, lanes=2, bus_bytes=4, dot=dot, window_line=0
+        preset("base"), rows=rows, columns=columns, lanes=2, bus_bytes=4, dot=dot, multiplier=kind, window_line=0
     )
     if kind == "pair":
         return PairArray(config, PlacedPairs(rows // dot, columns))
@@ -43,14 +43,7 @@ def measure(folder: Path, component, placer: str, seed: int) -> dict:
     """Files of every step stay in ``folder``. ``mhz`` is None if the router took too long."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "design.il").write_text(share_modules(rtlil.convert(component, name="top", emit_src=False)))
-    # Fields of structures have names like bits, over which Yosys' abc9 can stumble.
-    script = [
-        "read_rtlil design.il",
-        "rename -hide w:*[*",
-        f"{CHIP.synthesis} -top top",
-        "stat",
-        "write_json netlist.json",
-    ]
+    script = ["read_rtlil design.il", f"{CHIP.synthesis} -top top", "stat", "write_json netlist.json"]
     (folder / "run.ys").write_text("\n".join(script) + "\n")
     with (folder / "synthesise.log").open("w") as log:
         subprocess.run([*find_yosys().command, "run.ys"], cwd=folder, check=True, stdout=log)

@@ -25,4 +25,10 @@ TINY_WINDOW = Config(
 )  # fmt: skip
 """Depthwise matmuls, with lines of up to 16 positions."""
 
+TINY_PAIR = Config(
+    "tiny-pair", 8, 4, 2, activation_bytes=2048, weight_bytes=512, accumulator_rows=32, bus_bytes=4,
+    parameter_rows=8, multiplier="pair", outstanding=4, address_bits=32,
+)  # fmt: skip
+"""Half as many multipliers as rows times columns, in two rows of cells."""
+
 TINIES = (TINY, TINY_WIDE, TINY_NARROW_BUS)

@@ -3,6 +3,7 @@
 from amaranth import Module, Signal
 from amaranth.lib import wiring
 
+from gemmary.config import Config
 from hdl.array.multiplier import DotSignature
 from hdl.array.pair_cell import SUM_BITS
 
@@ -33,7 +34,8 @@ class SoftProduct(wiring.Component):
             m.d.sync += register.eq(value)
             return register
 
-        rows = [(self.a[0].as_unsigned() & bit.replicate(8)).as_signed() for bit in self.w[0]]
+        a = self.a[0].as_unsigned()
+        rows = [stage((a & bit.replicate(8)).as_signed(), f"row_{i}") for i, bit in enumerate(self.w[0])]
         for level in range(3):
             pairs = list(zip(rows[::2], (row << (1 << level) for row in rows[1::2])))
             sums = [low + high for low, high in pairs]
@@ -41,7 +43,7 @@ class SoftProduct(wiring.Component):
                 sums[-1] = pairs[-1][0] - pairs[-1][1]  # the sign bit of w
             rows = [stage(total, f"sum_{level}_{i}") for i, total in enumerate(sums)]
         product = rows[0][:16].as_signed()
-        for spare in range(self.latency - 3):
+        for spare in range(self.latency - 4):
             product = stage(product, f"product_{spare}")
         m.d.comb += self.p.eq(product)
         return m
@@ -61,6 +63,13 @@ def places(rows: int, columns: int) -> list[list[tuple[int, int]]]:
         for r in range(rows):
             result[r].append(left[c * rows + r])
     return result
+
+
+def fits(config: Config) -> bool:
+    """Whether PlacedPairs can make the multipliers of the array of ``config``."""
+    rows, columns = config.rows // config.dot, config.columns + 1
+    more = (len(DSP_ROWS) - rows) * len(BLOCK_COLUMNS) // rows
+    return config.dot == 8 and rows <= len(DSP_ROWS) and columns <= len(BLOCK_COLUMNS) + more
 
 
 class PlacedPairs:

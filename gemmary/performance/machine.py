@@ -19,7 +19,7 @@ LOADED = 4
 """Cycles from the last beat of a load to its signal."""
 
 VISIBLE = 9
-"""Cycles from the last row into the array to its signal, blocks of cells and columns not among them."""
+"""Cycles from the last row into the array to its signal, `Config.array_depth` not among them."""
 
 REQUANTIZED = 18
 """Cycles from the last row that the vector engine reads to its signal."""
@@ -52,7 +52,7 @@ class Machine:
         config = self.config = timing.config
         self.timing, self.program = timing, list(columns(config, program))
         self.latency, self.beat = timing.latency, timing.beat_cycles
-        self.array = config.rows // config.dot + config.columns + VISIBLE
+        self.array = config.array_depth + VISIBLE
         self.conflict = conflicts(config.activation_banks)
         self.bus = ReadBus(timing, len(self.program), address)
         self.taken: list[list[float]] = [[] for _ in Engine]  # when each instruction was taken

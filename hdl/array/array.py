@@ -71,7 +71,7 @@ class SystolicArray(wiring.Component):
     def __init__(self, config: Config, multiplier: type = DotProduct):
         self.config, self.multiplier = config, multiplier
         self.blocks = config.rows // config.dot
-        self.latency = self.blocks + config.columns + multiplier.latency + 1
+        self.latency = config.array_depth + multiplier.latency + 1
         super().__init__(
             {
                 "i": In(ActivationSignature(config)),

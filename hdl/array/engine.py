@@ -15,6 +15,7 @@ from .delay import Delay, RamDelay
 from .feeder import WeightFeeder
 from .issue import Issue
 from .multiplier import DotProduct
+from .pair import PairArray
 from .sequencer import RowSequencer
 
 INJECT = 1
@@ -41,7 +42,7 @@ class TensorEngine(wiring.Component):
 
     def __init__(self, config: Config, multiplier: type = DotProduct):
         self.config = config
-        self.array = SystolicArray(config, multiplier)
+        self.array = (PairArray if config.multiplier == "pair" else SystolicArray)(config, multiplier)
         self.latency = READ_LATENCY + INJECT + self.array.latency
         # The rules of the array and what the feeder promises (a word 1 cycle after a swap at the soonest; all words requested in
         # the cycle of the next swap at the latest) meet without a cycle to spare.

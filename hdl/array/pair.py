@@ -41,7 +41,7 @@ class PairArray(wiring.Component):
         assert config.dot % 2 == config.columns % 2 == 0, "pairs of rows, and of columns"
         self.config, self.multiplier = config, multiplier
         self.blocks = config.rows // config.dot
-        self.latency = self.blocks + config.columns + multiplier.latency + 3
+        self.latency = config.array_depth + multiplier.latency + 1
         super().__init__(
             {
                 "i": In(ActivationSignature(config)),

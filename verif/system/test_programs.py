@@ -7,14 +7,17 @@ from gemmary.emulator.device import EmulatorDevice
 from hdl.top import Top
 from verif import bench
 from verif.agents.programs import random_program
-from verif.configs import TINY, TINY_WIDE, TINY_WINDOW
+from verif.configs import TINY, TINY_PAIR, TINY_WIDE, TINY_WINDOW
 from verif.system.machine import Machine
 
-CONFIGS = {config.name: config for config in (TINY, TINY_WIDE, TINY_WINDOW)}
+CONFIGS = {config.name: config for config in (TINY, TINY_WIDE, TINY_WINDOW, TINY_PAIR)}
 PROGRAMS, INSTRUCTIONS = 3, 24
 
 
-@pytest.mark.parametrize("case", [TINY.name, TINY_WIDE.name, pytest.param(TINY_WINDOW.name, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize(
+    "case",
+    [TINY.name, TINY_WIDE.name, *(pytest.param(c.name, marks=pytest.mark.nightly) for c in (TINY_WINDOW, TINY_PAIR))],
+)
 def test_random_programs(simulate, case):
     simulate(Top(CONFIGS[case]), case)
 

@@ -8,9 +8,9 @@ from gemmary.isa import Cause
 from gemmary.runtime.device import DeviceError
 from hdl.simulation.device import RtlDevice
 from verif.agents.programs import illegal_programs, random_program
-from verif.configs import TINY, TINY_NARROW_BUS, TINY_WINDOW
+from verif.configs import TINY, TINY_NARROW_BUS, TINY_PAIR, TINY_WINDOW
 
-CONFIGS = {config.name: config for config in (TINY, TINY_NARROW_BUS, TINY_WINDOW, PRESETS["nano"])}
+CONFIGS = {config.name: config for config in (TINY, TINY_NARROW_BUS, TINY_WINDOW, TINY_PAIR, PRESETS["nano"])}
 MEMORY = 1 << 20
 WATCHDOG = 3000
 

@@ -14,12 +14,12 @@ from verif.agents.engine import EngineDriver
 from verif.agents.instructions import Arena, Sampler
 from verif.agents.memory import MemoryServer, Port
 from verif.agents.pace import always
-from verif.configs import TINY, TINY_NARROW_BUS, TINY_WIDE, TINY_WINDOW
+from verif.configs import TINY, TINY_NARROW_BUS, TINY_PAIR, TINY_WIDE, TINY_WINDOW
 from verif.golden import tensor as golden
 from verif.golden.memories import Memories
 from verif.golden.vector import AddressError
 
-CONFIGS = {config.name: config for config in (TINY, TINY_WIDE, TINY_NARROW_BUS, TINY_WINDOW)}
+CONFIGS = {config.name: config for config in (TINY, TINY_WIDE, TINY_NARROW_BUS, TINY_WINDOW, TINY_PAIR)}
 
 
 @pytest.mark.parametrize("case", CONFIGS)
@@ -124,7 +124,7 @@ async def one_at_a_time(dut):
 async def back_to_back(dut):
     """Many at once, with memories that refuse now and then."""
     setup, iterations = await Setup(dut).start(), 0
-    while iterations < (2000 if setup.config.window_line else 800):
+    while iterations < (1500 if setup.config.window_line else 800):
         iterations += setup.send(setup.instruction())
     await setup.engine.finish(100 * iterations)
     setup.compare()

@@ -34,10 +34,14 @@ class SlowProduct(wiring.Component):
         return m
 
 
-CONFIGS = {config.name: config for config in (TINY, TINY_WIDE, TINY_NARROW_BUS)}
-CONFIGS["tiny-dot2"] = dataclasses.replace(TINY, dot=2)
-CONFIGS["tiny-wide-dot8"] = dataclasses.replace(TINY_WIDE, dot=8)
-CONFIGS["square"] = dataclasses.replace(TINY_NARROW_BUS, columns=16, dot=8)
+def pair(config, **changes):
+    return dataclasses.replace(config, multiplier="pair", **changes)
+
+
+CONFIGS = {config.name: pair(config) for config in (TINY, TINY_WIDE, TINY_NARROW_BUS)}
+CONFIGS["tiny-dot2"] = pair(TINY, dot=2)
+CONFIGS["tiny-wide-dot8"] = pair(TINY_WIDE, dot=8)
+CONFIGS["square"] = pair(TINY_NARROW_BUS, columns=16, dot=8)
 PRODUCTS = {"fast": DotProduct, "slow": SlowProduct}
 QUICK = ("tiny-fast", "tiny-dot2-slow", "tiny-wide-dot8-slow", "dot8")
 CASES = {f"{config}-{product}": (CONFIGS[config], PRODUCTS[product]) for config in CONFIGS for product in PRODUCTS}
