@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from gemmary.config import Config
 
 from .array import ActivationSignature, SumSignature, WeightSignature
+from .delay import Delay
 from .multiplier import WORD, DotProduct
 from .pair_cell import PairCell, SideCell
 from .pair_term import TermBeats, WeightTerm
@@ -54,8 +55,7 @@ class PairArray(wiring.Component):
         m = Module()
         buses, loads, sums = self._weights(m)
         beats = self._activations(m)
-        for r, (beat, load) in enumerate(zip(beats, loads)):
-            activations, swap = beat[:-1], beat[-1]
+        for r, ((activations, swap), load) in enumerate(zip(beats, loads)):
             for c in range(self.config.columns):
                 m.submodules[f"cell_{r}_{c}"] = cell = PairCell(self.config.dot, self.multiplier)
                 m.d.comb += [
@@ -99,17 +99,24 @@ class PairArray(wiring.Component):
     def _activations(self, m):
         """Activations and swap flag of each row of cells, each a cycle later than the one above it."""
         bits = 8 * self.config.dot
-        m.submodules.skew = beats = Skew(bits + 1, skew(self.blocks))
+        m.submodules.skew = beats = Skew(bits, skew(self.blocks))
         words = self.i.data.as_value()
-        m.d.comb += [beat.eq(Cat(words.word_select(r, bits), self.i.swap)) for r, beat in enumerate(beats.i)]
-        return beats.o
+        m.d.comb += [beat.eq(words.word_select(r, bits)) for r, beat in enumerate(beats.i)]
+        # The flag is the same in a cell and the one below on its left. With a reset here and none in cells synthesis does not
+        # find that out, and each row keeps flags of its own, where they are needed.
+        swaps = []
+        for r in range(self.blocks):
+            m.submodules[f"swap_{r}"] = delay = Delay(1, r + 1, reset=True)
+            m.d.comb += delay.i.eq(self.i.swap)
+            swaps.append(delay.o)
+        return list(zip(beats.o, swaps))
 
     def _side(self, m, beats):
         """The activations' own term, a cycle before the sums of the first column."""
         above = Const(0, signed(WORD))
-        for r, beat in enumerate(beats):
+        for r, (activations, _) in enumerate(beats):
             m.submodules[f"side_{r}"] = side = SideCell(self.config.dot, self.multiplier)
-            m.d.comb += [side.i.eq(beat[:-1]), side.above.eq(above)]
+            m.d.comb += [side.i.eq(activations), side.above.eq(above)]
             above = side.below
         return above
 

@@ -85,6 +85,6 @@ class TermBeats(wiring.Component):
         delays = {"load": (self.load, 1), "pair": (pair, 1)}
         delays |= {"add": (pair, late), "first": (self.first, late), "swap": (self.swap, late)}
         for name, (flag, cycles) in delays.items():
-            m.submodules[name] = delay = Delay(1, cycles)
+            m.submodules[name] = delay = Delay(1, cycles, reset=True)  # see PairArray
             m.d.comb += [delay.i.eq(flag), self.o[name].eq(delay.o)]
         return m

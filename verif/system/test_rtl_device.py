@@ -15,7 +15,7 @@ MEMORY = 1 << 20
 WATCHDOG = 3000
 
 
-@pytest.fixture(params=CONFIGS)
+@pytest.fixture(params=[pytest.param(n, marks=pytest.mark.nightly) if n == TINY_PAIR.name else n for n in CONFIGS])
 def config(request):
     return CONFIGS[request.param]
 
