@@ -7,7 +7,13 @@ from ...isa import WINDOW, Opcode, Space
 from ..builder import Region
 from ..depthwise import Piece, piece_of, window_fields, window_weights
 from ..window import Block
-from .product import ROWS, weight_tiles
+from .product import weight_tiles
+
+PIECE = 144
+"""Sums of a piece of a large image, about."""
+
+SMALL = 48
+"""Sums that are worth an instruction of their own."""
 
 
 class DepthwiseStep:
@@ -32,15 +38,27 @@ class DepthwiseStep:
         place = chain.weights.take(words * size)
         chain.load_weights(self.external, place, words * size)
         parameter = chain.load_parameters(self.parameters, words)
-        for word in range(words):
-            for piece in self._pieces(word):
-                self._piece(word, piece, place + word * size, parameter + word)
+        for word, count in self._groups():
+            for piece in self._pieces(word, word + count == words):
+                self._piece((word, count), piece, place + word * size, parameter + word)
 
-    def _pieces(self, word: int) -> list[Piece]:
+    def _groups(self) -> list[tuple[int, int]]:
+        """(first, count) of the channel words of each instruction: several if they are small, but the first alone, above which
+        no other leaves padding."""
+        words, positions = self.source.words, self.window.positions
+        count = max(1, SMALL // positions)
+        return [(0, 1), *((word, min(count, words - word)) for word in range(1, words, count))]
+
+    def _pieces(self, word: int, last: bool) -> list[Piece]:
+        """Of a word, or several; of the ``last`` one little is left at the end, when the next step needs it."""
         window = self.window
         height, width = window.out_height, window.out_width
-        count = 1 if height * width <= self.config.accumulator_rows // 2 else -(-height * width // ROWS)
+        count = -(-height * width // PIECE)
+        if height * width <= self.config.accumulator_rows // 2:
+            count = 1
         rows = [i * height // count for i in range(count + 1)]
+        if last and count == 1 and height * width >= SMALL:
+            rows.insert(1, height - height // 3)
         pieces = []
         for first, end in pairwise(rows):
             piece = piece_of(window, Block(0, 1, first, end - first, 0, width, 0, window.height, 0, window.width, 0, 0))
@@ -57,18 +75,19 @@ class DepthwiseStep:
         window, (top, _) = self.window, self.window.padding[0]
         return window.stride[0] == 1 and top == 1 and window.out_height + WINDOW - 1 - top > window.height
 
-    def _piece(self, word: int, piece: Piece, weight: int, parameter: int) -> None:
-        window, source, block = self.window, self.source, piece.block
+    def _piece(self, words: tuple[int, int], piece: Piece, weight: int, parameter: int) -> None:
+        window, source, block, (word, count) = self.window, self.source, piece.block, words
         positions = block.rows * block.columns
-        row = self.chain.sums.take(positions, added=False)
+        row = self.chain.sums.take(count * positions, added=False)
         fields = window_fields(
-            window, piece, tiles=1, constant=self.constant, activation=source.word(word),
-            plane=0, weight=weight, accumulator=row, width=window.width,
+            window, piece, tiles=count, constant=self.constant, activation=source.word(word),
+            plane=source.positions, weight=weight, accumulator=row, width=window.width,
         )  # fmt: skip
         first, end = (min(max(line, 0), window.height) for line in (piece.start, piece.start + piece.lines))
-        inputs = source.region(word, first * window.width, (end - first) * window.width)
-        reads = [inputs, Region(Space.WEIGHT, weight, weight + self.config.rows)]
-        self.chain.builder.emit(Opcode.MATMUL, fields, reads, [Region(Space.ACCUMULATOR, row, row + positions)])
-        self.chain.clock.product(1, piece.lines * fields["count_x"], [inputs])
-        place = (block.row * block.columns, positions), row, parameter
-        self.chain.drain(self.step, self.requantization, (word, 1), *place)
+        place = first * window.width, (end - first) * window.width
+        inputs = [source.region(word + n, *place) for n in range(count)]
+        reads = [*inputs, Region(Space.WEIGHT, weight, weight + count * self.config.rows)]
+        writes = [Region(Space.ACCUMULATOR, row, row + count * positions)]
+        self.chain.builder.emit(Opcode.MATMUL, fields, reads, writes)
+        self.chain.clock.product(count, piece.lines * fields["count_x"], inputs)
+        self.chain.drain(self.step, self.requantization, words, (block.row * block.columns, positions), row, parameter)

@@ -2,6 +2,7 @@
 
 from math import prod
 
+from ...config import Config
 from ...isa import DType, Opcode, Space
 from ...workloads import Mean
 from ..builder import Region
@@ -11,6 +12,11 @@ PARTS = 4
 """Parts in which a tensor may come whose mean is taken."""
 
 
+def in_parts(config: Config, shape: tuple[int, int, int]) -> bool:
+    """Whether an image of ``shape`` whose mean is taken is large enough to come in parts."""
+    return prod(shape[:2]) >= 3 * config.rows
+
+
 class Means:
     """Takes means of channel words. One that comes in parts is summed part by part, in rows at the end of accumulator bank 0, so that
     little is left when the last part comes. ``emit`` when the tensor engine adds to bank 1, or to none."""
@@ -18,9 +24,9 @@ class Means:
     def __init__(self, chain):
         self.chain, self.waiting = chain, []
         words = [
-            chain.config.rows and -(-s.operation.shape[-1] // chain.config.rows)
-            for s in chain.network.steps
-            if isinstance(s.operation, Mean)
+            -(-step.operation.shape[-1] // chain.config.rows)
+            for step in chain.network.steps
+            if isinstance(step.operation, Mean) and in_parts(chain.config, step.operation.shape)
         ]
         self.rows = PARTS * max(words, default=0)
         self.sums: dict[tuple[str, int], int] = {}  # how many there are of a word

@@ -8,6 +8,7 @@ from ...config import Config
 from ...isa import DType, Opcode, Space, walk_fields
 from ...workloads import INPUT, Conv, Mean, is_depthwise
 from ..builder import Region
+from .means import in_parts
 from .windows import WindowTensor
 
 ROWS = 256
@@ -94,11 +95,11 @@ class ProductStep:
         row = chain.sums.take(self.tiles * positions[1], added=True)
         for word in range(self.words):
             self._load_input(block, (word, 1), 0)
-            for tile, count in [(0, 1), (1, self.tiles - 1)] if word == 0 else [(0, self.tiles)]:
+            half = 1 if word == 0 else -(-self.tiles // 2)
+            for tile, count in ((0, half), (half, self.tiles - half)):
                 self._load_weights((tile, count), (word, 1), place + tile * self.tile_size)
                 self._matmul(block, (tile, count), (word, 1), place + tile * self.tile_size, row + tile * positions[1])
-            if self.parameter is None:
-                self.parameter = chain.load_parameters(self.parameters, self.tiles)
+        self.parameter = chain.load_parameters(self.parameters, self.tiles)
         for tile in range(self.tiles):
             at = row + tile * positions[1], self.parameter + tile
             chain.drain(self.step, self.requantization, (tile, 1), positions, *at)
@@ -108,7 +109,7 @@ class ProductStep:
         height, width = self.window.out_height, self.window.out_width
         if self.number == 0 and height > 1:
             sizes = self._first_sizes(height, width)
-        elif self._averaged and height * width >= 3 * self.config.rows:
+        elif self._averaged and in_parts(self.config, self.step.operation.output_shape):
             least = -(-3 * self.config.rows // 2 // width)
             sizes = [-(-3 * (height - least) // 5), 2 * (height - least) // 5, least]
         else:
@@ -122,9 +123,9 @@ class ProductStep:
         """Lines of the blocks of the first step, whose input is still to come: small ones first. With several column tiles the first
         block gives the array work for as long as all weights take to come."""
         if self.tiles > 1 and self.share == 1:
-            first = min(height, -(-5 * self.config.rows // 2 // width))
+            first = min(height, -(-11 * self.config.rows // 4 // width))
             return [first, height - first] if first < height else [height]
-        least, most = -(-self.config.rows * self.share // width), max(1, ROWS // 2 // width)
+        least, most = -(-2 * self.config.rows * self.share // width), max(1, ROWS // 2 // width)
         sizes, size = [], least
         while sum(sizes) < height:
             sizes.append(min(size, height - sum(sizes)))
@@ -134,7 +135,8 @@ class ProductStep:
     @property
     def _averaged(self) -> bool:
         """Whether nothing but a mean comes behind: the last part is to be small."""
-        return all(isinstance(step.operation, Mean) for step in self.chain.readers(self.step.name))
+        readers = self.chain.readers(self.step.name)
+        return bool(readers) and all(isinstance(step.operation, Mean) for step in readers)
 
     def _tile_groups(self) -> list[tuple[int, int]]:
         """(first, count) of the column tiles that are taken at a time."""
@@ -166,7 +168,7 @@ class ProductStep:
             start, size = 0, 1
             while start < self.words:
                 yield start, min(size, self.words - start)
-                start, size = start + size, 2 * size
+                start, size = start + size, 2 * size if self.words > 4 else 1
             return
         clock, cycles = self.chain.clock, max(self._rows(block), self.config.rows) * self.kernel[0] * self.kernel[1]
         ready = [clock.ready([region]) for region in (self._reads(block, (w, 1))[0] for w in range(self.words))]
