@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from ...isa import WINDOW, Opcode, Space
 from ..builder import Region
-from ..depthwise import Piece, piece_of, window_fields, window_weights
+from ..depthwise import TAPS, Piece, piece_of, window_fields, window_weights
 from ..window import Block
 from .product import weight_tiles
 
@@ -27,20 +27,22 @@ class DepthwiseStep:
         self.source, self.window = chain.tensors[step.input], chain.window(step)
         values = chain.values.layers[step.name]
         self.constant = values.input_zero_point
-        self.external = chain.layout.memory.constant(
-            weight_tiles(chain.config, window_weights(values.weights)).tobytes()
+        tiles = weight_tiles(chain.config, window_weights(values.weights)).reshape(
+            -1, self.config.rows, self.config.columns
         )
+        self.external = chain.layout.memory.constant(tiles[:, :TAPS].tobytes())
         self.requantization = chain.requantization(step)
         self.parameters = chain.place_parameters(self.requantization, step.operation.output_shape[-1])
 
     def emit(self) -> None:
-        words, chain, size = self.source.words, self.chain, self.config.rows
-        place = chain.weights.take(words * size)
-        chain.load_weights(self.external, place, words * size)
+        words, chain = self.source.words, self.chain
+        # Tiles lie TAPS words apart; the rest of one is the next, or whatever lies behind the last.
+        place = chain.weights.take(words * TAPS + self.config.rows - TAPS)
+        chain.load_weights(self.external, place, words * TAPS)
         parameter = chain.load_parameters(self.parameters, words)
         for word, count in self._groups():
             for piece in self._pieces(word, word + count == words):
-                self._piece((word, count), piece, place + word * size, parameter + word)
+                self._piece((word, count), piece, place + word * TAPS, parameter + word)
 
     def _groups(self) -> list[tuple[int, int]]:
         """(first, count) of the channel words of each instruction: several if they are small, but the first alone, above which
@@ -86,7 +88,7 @@ class DepthwiseStep:
         first, end = (min(max(line, 0), window.height) for line in (piece.start, piece.start + piece.lines))
         place = first * window.width, (end - first) * window.width
         inputs = [source.region(word + n, *place) for n in range(count)]
-        reads = [*inputs, Region(Space.WEIGHT, weight, weight + count * self.config.rows)]
+        reads = [*inputs, Region(Space.WEIGHT, weight, weight + count * TAPS)]
         writes = [Region(Space.ACCUMULATOR, row, row + count * positions)]
         self.chain.builder.emit(Opcode.MATMUL, fields, reads, writes)
         self.chain.clock.product(count, piece.lines * fields["count_x"], inputs)
