@@ -1,7 +1,6 @@
 """The utilization that is promised: in the cycle model on every run, on RTL at night.
 
-A figure below is what the project promises of a network, not what it measures: docs/bench.md has both. Not asserted, since not
-reached: MobileNetV2 with its depthwise layers at 65 %, and that network and the tiny ones at 96 % of their bound.
+A figure below is what the project promises of a network, not what it measures: docs/bench.md has both.
 """
 
 import pytest
@@ -14,6 +13,8 @@ from gemmary.workloads import load
 
 BASE = preset("base")
 OF_PEAK = {"resnet50": 0.97, "resnet18": 0.95, "bert-base-128": 0.985, "bert-base-384": 0.985, "vit-b16": 0.985}
+OF_PEAK_AS_A_WHOLE = {"mobilenet-v2": 0.75}
+"""Networks of which no layer by itself is promised anything."""
 OF_BOUND = {"gpt2-decode-1024": 0.95}
 """Of the others, 96 %."""
 BEST, LEAST, LEAST_FIRST = 0.995, 0.85, 0.75
@@ -33,6 +34,7 @@ def check(name, found):
     """What is promised of the network ``name``, of ``found``, some or all of its layers."""
     (total,) = network_totals(found, BASE.macs_per_cycle)
     assert not total.missing and total.roofline_efficiency >= OF_BOUND.get(name, 0.96)
+    assert total.utilization >= OF_PEAK_AS_A_WHOLE.get(name, 0)
     if name not in OF_PEAK:
         return
     assert total.utilization >= OF_PEAK[name]
@@ -49,8 +51,15 @@ def test_model(name):
     check(name, rows(name, "model", SAMPLE.get(name)))
 
 
+def test_model_depthwise():
+    """Layers by themselves: what they lose to their beginnings and ends, the dense ones make good."""
+    names = "features.1.depthwise features.2.depthwise features.8.depthwise features.15.depthwise"
+    (total,) = network_totals(rows("mobilenet-v2", "model", names), BASE.macs_per_cycle)
+    assert total.roofline_efficiency >= 0.89
+
+
 @pytest.mark.nightly
-@pytest.mark.parametrize("name", [*OF_PEAK, "minilm-l6", "gpt2-prefill-128", "gpt2-decode-1024"])
+@pytest.mark.parametrize("name", [*OF_PEAK, *OF_PEAK_AS_A_WHOLE, "minilm-l6", "gpt2-prefill-128", "gpt2-decode-1024"])
 def test_rtl(name):
     found = rows(name, "rtl")
     check(name, found)
