@@ -124,7 +124,7 @@ async def one_at_a_time(dut):
 async def back_to_back(dut):
     """Many at once, with memories that refuse now and then."""
     setup, iterations = await Setup(dut).start(), 0
-    while iterations < (1500 if setup.config.window_line else 800):
+    while iterations < (2000 if setup.config.window_line else 800):
         iterations += setup.send(setup.instruction())
     await setup.engine.finish(100 * iterations)
     setup.compare()
