@@ -31,7 +31,8 @@ class Cell(wiring.Component):
     arrives with ``load``, in order of k: after ``dot`` of them the next weights are complete. They become active with the
     activations that carry ``swap``; a ``load`` in that very cycle already belongs to the tile after it.
 
-    With a ``window`` the activations are ``taps`` instead of ``i.data`` wherever ``i.window`` is high.
+    With a ``window`` the activations are ``taps`` instead of ``i.data`` wherever ``i.window`` is high (and so is ``o.data``, which no
+    cell uses then).
 
     Nothing needs a reset: whatever flags a pipeline starts with run out of it ahead of the first real ones.
     """
