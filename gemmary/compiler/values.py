@@ -42,9 +42,17 @@ class Values:
     table: np.ndarray | None
 
     @classmethod
-    def of(cls, layer: Layer, seed: int, *, input_zero_point: int | None = None, spread: float = UNIFORM) -> "Values":
+    def of(
+        cls,
+        layer: Layer,
+        seed: int,
+        *,
+        input_zero_point: int | None = None,
+        spread: float = UNIFORM,
+        scalar: bool = False,
+    ) -> "Values":
         """Drawn from ``seed``, so that int8 results spread over their range, for inputs that ``spread`` (root mean square) around
-        ``input_zero_point``, or around one that is drawn too."""
+        ``input_zero_point``, or around one that is drawn too. ``scalar``: with one scale for all channels."""
         if layer.output == "int32" and (layer.activation != "none" or layer.residual):
             raise InputError(f"layer {layer.name!r}: an int32 output takes neither an activation nor a residual")
         rng = np.random.default_rng([seed, 1])
@@ -65,7 +73,8 @@ class Values:
         zero_in = zero_in if input_zero_point is None else input_zero_point
         limit = BIAS if spread == UNIFORM else min(BIAS, int(sums))
         bias = rng.integers(-limit, limit, channels).astype(np.int32)
-        mantissa, shift = mantissa_and_shift((rng.uniform(0.5, 1.5, channels) * scale).astype(np.float32))
+        scales = (rng.uniform(0.5, 1.5, channels) * scale).astype(np.float32)
+        mantissa, shift = map(int, mantissa_and_shift(scale)) if scalar else mantissa_and_shift(scales)
         if isinstance(layer, Conv):
             folded = folded_bias(weights, bias, zero_in)
         else:

@@ -20,6 +20,7 @@ from ..values import RESIDUAL_ZERO_POINT, residual_scale
 from ..weights import parameter_bytes
 from ..window import Window
 from .clock import Clock
+from .dense import Biases, DenseStep, is_dense
 from .depthwise import DepthwiseStep
 from .means import Means
 from .memory import Ring, Sums, place_tensors
@@ -55,7 +56,8 @@ class Chain:
         self.values = ChainValues(network, seed)
         self.weights, self.parameters = Ring(config.weight_words), Ring(config.parameter_rows)
         self.means = Means(self)
-        self.sums = Sums(config, self.means.rows)
+        self.biases = Biases(self)
+        self.sums = Sums(config, (self.means.rows, self.biases.rows))
         self.input = self._input()
         tensor = self.input
         shape = (tensor.span, tensor.runs) if isinstance(tensor, WindowTensor) else (tensor.words, tensor.positions)
@@ -87,7 +89,7 @@ class Chain:
         if not isinstance(operation, Conv):
             if not operation.constant or operation.batch > 1:
                 raise InputError(f"step {step.name!r}: the right operand must be constant, and batch 1, in one program")
-            return ProductStep
+            return DenseStep if operation.m == 1 else ProductStep
         if is_depthwise(operation) and fits_window(self.config, self.window(step)):
             return DepthwiseStep
         if operation.groups > 1:
@@ -104,6 +106,12 @@ class Chain:
 
     def readers(self, name: str) -> list[Step]:
         return [step for step in self.network.steps if name in step.reads]
+
+    def dense_tiles(self, first: int) -> int:
+        """Weight tiles of dense layers from step number ``first`` on."""
+        rows, columns = self.config.rows, self.config.columns
+        operations = [step.operation for step in self.network.steps[first:]]
+        return sum(-(-o.k // rows) * -(-o.n // columns) for o in operations if is_dense(o))
 
     # The input.
 
@@ -138,6 +146,7 @@ class Chain:
         writes = [Region(Space.WEIGHT, address + i * stride, address + i * stride + words) for i in range(count)]
         for fields in transfer_fields(Opcode.LOAD, bus, external, address * size // bus, loops, words * size):
             self.builder.emit(Opcode.LOAD, fields | {"dtype": DType.INT8, "space": Space.WEIGHT}, [], writes)
+        self.clock.load(count * words * size)
 
     def requantization(self, step: Step):
         residual = step.residual and ResidualOperand(None, RESIDUAL_ZERO_POINT, *residual_scale())
@@ -164,8 +173,9 @@ class Chain:
     ):
         """Sums from accumulator row ``row``: of ``tiles`` and ``positions`` (first, count) of the result of ``step``."""
         (tile, count), (first, rows), result = tiles, positions, self.tensors[step.name]
-        sums = Region(Space.ACCUMULATOR, row, row + count * rows)
-        reads = [sums, Region(Space.PARAMETER, parameter, parameter + count)]
+        reads = [Region(Space.ACCUMULATOR, row, row + count * rows)]
+        if not requantization.scalar:
+            reads.append(Region(Space.PARAMETER, parameter, parameter + count))
         residual = 0
         if step.residual:
             tensor = self.tensors[step.residual]

@@ -82,11 +82,11 @@ class Ring:
 
 class Sums:
     """Rows of the accumulator. A bank that is added to cannot be read, so sums of several products alternate between the banks; rows
-    that are written once follow each other through both. The last ``reserved`` rows of bank 0 are left out."""
+    that are written once follow each other through both. The last ``reserved`` rows of each bank are left out."""
 
-    def __init__(self, config: Config, reserved: int = 0):
+    def __init__(self, config: Config, reserved: tuple[int, int] = (0, 0)):
         self.rows, self.bank, self.used = config.accumulator_rows, 0, 0
-        self.reserved = self.rows - reserved
+        self.most = [self.rows - rows for rows in reserved]
 
     def other(self, row: int) -> bool:
         """Whether ``row`` is in bank 0, so that sums which alternate go on in the other."""
@@ -94,7 +94,7 @@ class Sums:
 
     def take(self, count: int, *, added: bool) -> int:
         """The first of ``count`` rows."""
-        if added or self.used + count > (self.rows if self.bank else self.reserved):
+        if added or self.used + count > self.most[self.bank]:
             self.bank, self.used = 1 - self.bank, 0
         start = self.bank * self.rows + self.used
         self.used += count

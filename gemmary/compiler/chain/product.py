@@ -170,15 +170,8 @@ class ProductStep:
                 yield start, min(size, self.words - start)
                 start, size = start + size, 2 * size if self.words > 4 else 1
             return
-        clock, cycles = self.chain.clock, max(self._rows(block), self.config.rows) * self.kernel[0] * self.kernel[1]
-        ready = [clock.ready([region]) for region in (self._reads(block, (w, 1))[0] for w in range(self.words))]
-        start, now = 0, clock.now
-        while start < self.words:
-            now, count = max(now, ready[start]), 1
-            while start + count < self.words and ready[start + count] <= now:
-                count += 1
-            yield start, count
-            start, now = start + count, now + count * cycles
+        cycles = max(self._rows(block), self.config.rows) * self.kernel[0] * self.kernel[1]
+        yield from self.chain.clock.parts([self._reads(block, (word, 1))[:1] for word in range(self.words)], cycles)
 
     def _rows(self, block) -> int:
         return block[1] * self.window.out_width // self.share

@@ -16,13 +16,15 @@ def drain_fields(
     residual: int,
 ) -> dict[str, int]:
     """Requantizes ``rows`` sums of each of ``tiles`` column tiles, from accumulator row ``source`` to activation word ``result``;
-    words of one position are ``plane`` apart there, and from ``residual`` on. Parameters are those of the channels."""
+    words of one position are ``plane`` apart there, and from ``residual`` on. Parameters are those of the channels, from row
+    ``parameter``, or the same for all."""
     counts = {"n": tiles, "y": 1, "x": rows, "ky": 1, "kx": 1}
     fields = (
         {f"count_{loop}": n for loop, n in counts.items()}
-        | {"source_dtype": DType.INT32, "per_channel": 1}
+        | {"source_dtype": DType.INT32}
         | INSIDE
         | requantization.fields()
+        | (requantization.scalar_fields() if requantization.scalar else {"per_channel": 1})
         | walk_fields(Opcode.VECTOR, "source", source, counts, n=rows, x=1)
         | walk_fields(Opcode.VECTOR, "result", result, counts, n=plane, x=1)
         | walk_fields(Opcode.VECTOR, "parameter", parameter, counts, n=1)

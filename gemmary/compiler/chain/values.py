@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ...workloads import INPUT, Conv, Mean, Network
+from ...workloads import INPUT, Conv, Matmul, Mean, Network
 from ..requantization import Requantization
 from ..scales import mantissa_and_shift
 from ..values import SPREAD, UNIFORM, Values, reference_layer, rounded
@@ -16,7 +16,8 @@ AVERAGED = SPREAD / 2
 
 class ChainValues:
     """``layers[name]``: the constants of each step that is a layer, drawn from ``seed`` and the number of the step, for inputs of the
-    zero point and about the spread that the step before gives them. ``zero_points[name]``: of every tensor that a step makes."""
+    zero point and about the spread that the step before gives them. As in TensorFlow Lite, a dense layer has one scale, a convolution
+    one a channel. ``zero_points[name]``: of every tensor that a step makes."""
 
     def __init__(self, network: Network, seed: int):
         self.network, self.seed = network, seed
@@ -28,7 +29,8 @@ class ChainValues:
                 self.zero_points[step.name], spreads[step.name] = self.zero_points[step.input], AVERAGED
                 continue
             source = {"input_zero_point": self.zero_points.get(step.input), "spread": spreads[step.input]}
-            values = self.layers[step.name] = Values.of(step.operation, seed + number, **source)
+            dense = isinstance(step.operation, Matmul)
+            values = self.layers[step.name] = Values.of(step.operation, seed + number, scalar=dense, **source)
             self.zero_points[step.name] = values.zero_point
             spreads[step.name] = SPREAD if step.operation.activation == "none" else RECTIFIED
 
