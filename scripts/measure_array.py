@@ -47,7 +47,10 @@ def measure(folder: Path, component, placer: str, seed: int) -> dict:
     (folder / "run.ys").write_text("\n".join(script) + "\n")
     with (folder / "synthesise.log").open("w") as log:
         subprocess.run([*find_yosys().command, "run.ys"], cwd=folder, check=True, stdout=log)
-    cells = json.loads((folder / "netlist.json").read_text())["modules"]["top"]["cells"].values()
+    netlist = json.loads((folder / "netlist.json").read_text())
+    CHIP.finish(netlist)
+    (folder / "netlist.json").write_text(json.dumps(netlist))
+    cells = netlist["modules"]["top"]["cells"].values()
     kinds = ("LUT4", "CCU2C", "PFUMX", "TRELLIS_FF", "TRELLIS_DPR16X4", "MULT18X18D")
     found = {kind: sum(cell["type"] == kind for cell in cells) for kind in kinds}
     options = ["--85k", "--speed=6", "--package=CABGA381", f"--placer={placer}", "--router=router2", f"--seed={seed}"]

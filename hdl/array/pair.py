@@ -86,7 +86,6 @@ class PairArray(wiring.Component):
         m.d.comb += [
             beats.load.eq(self.w.valid),
             beats.pair.eq(row[0]),
-            beats.first.eq(row[1:] == 0),
             beats.swap.eq(self.i.swap),
         ]
         beat, terms = beats.o, []

@@ -123,9 +123,10 @@ async def random_tiles(dut):
     rng, component = bench.rng(), PairArray(config, product)
     edge = await bench.start(dut, component)
     await play(dut, config, component, edge, plan(rng, config, component, 25, steady=False))
-    # The next test begins with a tile half loaded: words are counted from reset.
-    dut.w__valid.value = 1
-    await edge
+    # The next test begins with a tile half loaded: words are counted from reset, and terms summed up.
+    for cycle in range(3 + component.latency):
+        dut.w__valid.value = cycle < 3
+        await edge
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
