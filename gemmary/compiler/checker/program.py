@@ -1,0 +1,95 @@
+"""The check of whole programs, and of single streams."""
+
+from collections.abc import Sequence
+
+from ...config import Config
+from ...errors import GemmaryError
+from ..program import Program
+from .accesses import accesses
+from .external import External, Place, Use, transfers
+from .finding import MOST, Finding
+from .lines import Lines
+from .memory import Checker
+from .order import check_overflow, check_use, clocks, semaphores
+from .stream import read_stream
+from .within import check_blocks, check_within
+
+
+class CheckError(GemmaryError):
+    """A stream is not legal; ``findings`` say why."""
+
+    def __init__(self, findings: Sequence[Finding]):
+        self.findings = tuple(findings)
+        more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
+        super().__init__(f"{findings[0]}{more}")
+
+
+def check_program(program: Program) -> list[Finding]:
+    """What is wrong with a compiled program; nothing, for one that every machine executes with the same result. Indices count from the
+    start of the run. It works from the encoded runs, and from what the program says lies where in external memory."""
+    checker = StreamChecker(program.config, program.memory_bytes, _places(program))
+    findings: list[Finding] = []
+    for layer in program.layers:
+        for run in layer.runs:
+            findings += checker.check(run.code, layer.name)
+            if findings:
+                return findings[:MOST]
+    return checker.external.finish()
+
+
+def check_stream(
+    config: Config, code: bytes, memory_bytes: int | None = None, layers: Sequence[str] = ()
+) -> list[Finding]:
+    """What is wrong with one encoded stream, with ``memory_bytes`` of external memory of which nothing else is known. ``layers`` names
+    the layer of each instruction."""
+    size = 1 << config.address_bits if memory_bytes is None else memory_bytes
+    return StreamChecker(config, size, None).check(code, layers)
+
+
+def require_legal(program: Program) -> None:
+    """CheckError unless the program is legal."""
+    if findings := check_program(program):
+        raise CheckError(findings)
+
+
+class StreamChecker:
+    """Takes the streams that one machine executes, one after the other."""
+
+    def __init__(self, config: Config, memory_bytes: int, places: list[Place] | None):
+        self.config = config
+        self.memory, self.lines = Checker(config), Lines(config)
+        self.external = External(config, memory_bytes, places)
+
+    def check(self, code: bytes, layers: Sequence[str] | str = ()) -> list[Finding]:
+        """``layers`` is the name of the layer of each instruction, or of all."""
+        stream = read_stream(code, layers)
+        if isinstance(stream, Finding):
+            return [stream]
+        used = semaphores(stream)
+        findings = check_use(stream, used)[:MOST]
+        if any(f.rule in ("blocked", "waiters") for f in findings):
+            return findings  # what is ordered is not defined then
+        clock = clocks(stream, used)
+        findings += check_overflow(stream, used, clock, self.config)
+        accessed, transferred = accesses(stream, self.config), transfers(stream)
+        findings += check_blocks(stream, self.config.bus_bytes) + check_within(stream, accessed)
+        self.memory.begin(stream, findings)
+        self.external.begin(stream, transferred, findings)
+        self.lines.begin(stream, findings)
+        for i in range(stream.size):
+            self.memory.take(i, clock[i], accessed[i])
+            if transferred[i] is not None:
+                self.external.take(i, clock[i], transferred[i])
+            self.lines.take(i)
+        self.memory.finish()
+        return findings[:MOST]
+
+
+def _places(program: Program) -> list[Place]:
+    places = [Place("a constant", address, len(data), Use.SOURCE) for address, data in program.constants]
+    taken = {place.address for place in places if place.size}
+    for name, tensor in program.tensors.items():
+        if tensor.address not in taken:
+            use = Use.SOURCE if name in program.inputs else Use.RESULT
+            places.append(Place(name, tensor.address, tensor.size, use))
+    return places
