@@ -29,6 +29,9 @@ from .requantizer import drain_fields
 from .values import ChainValues
 from .windows import WindowTensor
 
+AHEAD = 32
+"""Loads of weights that run ahead, at most: a semaphore counts them, up to 63, and those of the input."""
+
 
 def compile_chain(
     config: Config, network: Network, *, seed: int = 0, timing: Timing | None = None, keep: bool = False
@@ -54,7 +57,7 @@ class Chain:
         self.config, self.network, self.timing, self.keep = config, network, timing, keep
         self.builder, self.layout, self.clock = Builder(config), Layout(config), Clock(config)
         self.values = ChainValues(network, seed)
-        self.weights, self.parameters = Ring(config.weight_words), Ring(config.parameter_rows)
+        self.weights, self.parameters = Ring(config.weight_words, AHEAD), Ring(config.parameter_rows)
         self.means = Means(self)
         self.biases = Biases(self)
         self.sums = Sums(config, (self.means.rows, self.biases.rows))

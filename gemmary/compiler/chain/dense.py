@@ -11,11 +11,12 @@ from ..regions import load_bytes
 from ..window import INSIDE
 from .product import weight_tiles
 
-GROUP = 40
+GROUP = 24
 """Rows of biases that come with one load, about."""
 
-LEAST, GROWTH = 4, 5
-"""Weight tiles of the last load, and how the others grow with the square root of the cycles that are left."""
+LEAST, GROWTH, MOST = 4, 5, 40
+"""Weight tiles of the last load; how those of others grow with the square root of the cycles that are left; and their bound. The array
+takes a tile as fast as it comes, so of the lag that a load leaves it catches up only what else the bus carries after it."""
 
 
 def is_dense(operation) -> bool:
@@ -86,9 +87,8 @@ class DenseStep:
             self._product(tiles, words, row + tiles[0])
             complete = sum(tiles) if sum(words) == self.words else tiles[0]
             left = self.tiles - complete
-            if complete > drained and (
-                not left or (self.step.name == self.chain.last and left * self.words <= 4 * LEAST)
-            ):
+            ending = self.step.name == self.chain.last and left * self.words <= 4 * LEAST
+            if complete > drained and (not left or ending):
                 place = (drained, complete - drained), (0, 1), row + drained, 0
                 self.chain.drain(self.step, self.requantization, *place)
                 drained = complete
@@ -98,7 +98,7 @@ class DenseStep:
         tile, word = 0, 0
         while tile < self.tiles:
             left = ahead + (self.tiles - tile) * self.words - word
-            size = LEAST + GROWTH * isqrt(left * self.config.rows) // self.config.rows
+            size = min(MOST, LEAST + GROWTH * isqrt(left * self.config.rows) // self.config.rows)
             if self.number == 0 and tile == word == 0:
                 size = LEAST * 2
             if word or size < 2 * self.words and (self.number == 0 or size < self.words):

@@ -66,17 +66,18 @@ def _starts(free: np.ndarray, size: int) -> np.ndarray:
 
 
 class Ring:
-    """Hands out places of a memory one behind the other, and begins again at its end."""
+    """Hands out places of a memory one behind the other, and begins again at its end: at most ``places`` of them in a round."""
 
-    def __init__(self, size: int):
+    def __init__(self, size: int, places: int | None = None):
         self.size, self.head = size, 0
+        self.least = 1 if places is None else -(-size // places)
 
     def take(self, count: int) -> int:
         """The first of ``count`` neighbours. InputError if there are not so many."""
         if count > self.size:
             raise InputError(f"{count} do not fit into {self.size}")
         start = self.head if self.head + count <= self.size else 0
-        self.head = start + count
+        self.head = start + max(count, self.least)
         return start
 
 
