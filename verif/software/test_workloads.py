@@ -276,3 +276,66 @@ def test_two_layers_of_one_name_are_refused():
     layer = '{ kind = "matmul", name = "x", m = 1, k = 1, n = 1 }'
     with pytest.raises(InputError, match="two layers have the name 'x'"):
         network.read("two", f'title = ""\ninput = [1, 1]\nlayers = [{layer}, {layer}]')
+
+
+# How layers follow one another.
+
+LAYERS = [
+    '{ kind = "conv", name = "a", input = [6, 4, 16], cout = 16, kernel = 1 }',
+    '{ kind = "conv", name = "b", input = [6, 4, 16], cout = 16, kernel = 1, residual = true }',
+    '{ kind = "matmul", name = "c", m = 1, k = 16, n = 3 }',
+]
+STEPS = ['{ layer = "a" }', '{ layer = "b", residual = "input" }', "{ mean = [6, 4] }", '{ layer = "c" }']
+
+
+def chain(steps=STEPS, layers=LAYERS):
+    lines = [
+        'title = ""',
+        "input = [6, 4, 16]",
+        'source = ""',
+        "published_macs = 0",
+        'published_source = ""',
+        "tolerance = 0",
+    ]
+    return network.read("net", "\n".join([*lines, f"layers = [{','.join(layers)}]", f"steps = [{','.join(steps)}]"]))
+
+
+def test_steps():
+    first, second, mean, last = chain().steps
+    assert (first.name, first.input, first.residual) == ("a", "input", None) and second.reads == ("a", "input")
+    assert (mean.name, mean.operation.output_shape) == ("mean", (1, 16)) and last.input == "mean"
+    assert chain(steps=()).steps == ()
+
+
+@pytest.mark.parametrize("name", network.TINY)
+def test_steps_of_the_tiny_networks(name):
+    """Every tensor but the last is read, and all layers occur as often as they count."""
+    item = NETWORKS[name]
+    read = {tensor for step in item.steps for tensor in step.reads}
+    assert read == {"input", *(step.name for step in item.steps[:-1])}
+    assert sum(getattr(step.operation, "macs", 0) for step in item.steps) == item.macs
+
+
+@pytest.mark.parametrize(
+    ("number", "step", "message"),
+    [
+        (0, "{ }", "step 1: layer or mean must be given, and not both"),
+        (2, '{ layer = "c", mean = [6, 4] }', "step 3: layer or mean must be given, and not both"),
+        (0, '{ layer = "a", output = "x" }', "step 1: output is no field of a step; those are layer, name, input"),
+        (0, '{ layer = "x" }', "step 1: layer 'x' is not among the layers"),
+        (1, '{ layer = "b", residual = "x" }', "step 2: residual 'x' is no earlier tensor of shape [6, 4, 16]"),
+        (1, '{ layer = "b" }', "step 2: residual must be given, as the layer says"),
+        (0, '{ layer = "a", residual = "input" }', "step 1: residual must be left out, as the layer says"),
+        (1, '{ layer = "b", input = "b", residual = "a" }', "step 2: input 'b' is made by no earlier step"),
+        (1, '{ layer = "b", name = "a", residual = "a" }', "step 2: name 'a' is taken by an earlier step"),
+        (2, "{ mean = [7, 4] }", "step 3: mean must be [height, width] within its input [6, 4, 16], not [7, 4]"),
+        (2, "{ mean = 6 }", "step 3: mean must be [height, width] within its input [6, 4, 16], not 6"),
+        (3, '{ layer = "c", input = "b" }', "step 4: input 'b' has the shape [6, 4, 16], the layer takes [1, 16]"),
+        (1, "", "count of layer 'b' is 1, steps has it 0 times"),
+    ],
+)
+def test_bad_steps(number, step, message):
+    steps = [*STEPS[:number], *([step] if step else []), *STEPS[number + 1 :]]
+    with pytest.raises(InputError) as error:
+        chain(steps)
+    assert str(error.value).startswith("network 'net'") and message in str(error.value)

@@ -22,6 +22,7 @@ from ..window import Window
 from .clock import Clock
 from .dense import Biases, DenseStep, is_dense
 from .depthwise import DepthwiseStep
+from .fit import fit
 from .means import Means
 from .memory import Ring, Sums, place_tensors
 from .product import ProductStep
@@ -127,6 +128,12 @@ class Chain:
                 return self.layout.place(tensor)
         return self.layout.tensor(INPUT, self.network.input)
 
+    def need_input(self, name: str | None, positions: int) -> None:
+        """If ``name`` is the input, and not in windows: so many of its positions are needed next, and loaded if they are not there."""
+        if name == INPUT and not isinstance(self.input, WindowTensor) and positions > self.loaded:
+            self.load_input((0, self.input.words), (self.loaded, positions - self.loaded))
+            self.loaded = positions
+
     def load_input(self, words: tuple[int, int], positions: tuple[int, int]) -> None:
         """``words`` and ``positions`` (first, count) of the input."""
         (word, count), (first, size), source, tensor = words, positions, self.input, self.tensors[INPUT]
@@ -142,11 +149,19 @@ class Chain:
 
     # Constants.
 
-    def load_weights(self, external: int, address: int, words: int, count: int = 1, stride: int = 0) -> None:
-        """``words`` weight words to ``address``, and so on ``count`` times, each ``stride`` words further."""
-        size, bus = self.config.columns, self.config.bus_bytes
-        loops = [Loop(count, stride * size, stride * size // bus)]
-        writes = [Region(Space.WEIGHT, address + i * stride, address + i * stride + words) for i in range(count)]
+    def take_weights(self, step: Step, words: int) -> int:
+        """A place for ``words`` weight words."""
+        size = words * self.config.columns
+        fit(step, f"{size} bytes of weights", size, "weight_bytes", self.config.weight_bytes)
+        return self.weights.take(words)
+
+    def load_weights(
+        self, external: int, address: int, words: int, count: int = 1, strides: tuple[int, int] = (0, 0)
+    ) -> None:
+        """``words`` weight words to ``address``, and so on ``count`` times: ``strides`` words further in external memory and there."""
+        size, bus, (outside, inside) = self.config.columns, self.config.bus_bytes, strides
+        loops = [Loop(count, outside * size, inside * size // bus)]
+        writes = [Region(Space.WEIGHT, address + i * inside, address + i * inside + words) for i in range(count)]
         for fields in transfer_fields(Opcode.LOAD, bus, external, address * size // bus, loops, words * size):
             self.builder.emit(Opcode.LOAD, fields | {"dtype": DType.INT8, "space": Space.WEIGHT}, [], writes)
         self.clock.load(count * words * size)
@@ -162,8 +177,9 @@ class Chain:
         each = [np.broadcast_to(np.asarray(value, np.int64), (channels,)) for value in values]
         return self.layout.memory.constant(parameter_bytes(self.config, *each))
 
-    def load_parameters(self, external: int, tiles: int) -> int:
+    def load_parameters(self, step: Step, external: int, tiles: int) -> int:
         """Of ``tiles`` column tiles; the parameter row of the first."""
+        fit(step, f"{tiles} column tiles", tiles, "parameter_rows", self.config.parameter_rows)
         row = self.parameters.take(tiles)
         size = self.config.parameter_row_bytes
         load_bytes(self.builder, Region(Space.PARAMETER, row, row + tiles), external, row * size, tiles * size)
@@ -181,6 +197,7 @@ class Chain:
             reads.append(Region(Space.PARAMETER, parameter, parameter + count))
         residual = 0
         if step.residual:
+            self.need_input(step.residual, first + rows)
             tensor = self.tensors[step.residual]
             residual = tensor.word(tile) + first
             reads += [tensor.region(tile + n, first, rows) for n in range(count)]

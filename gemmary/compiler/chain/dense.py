@@ -5,10 +5,11 @@ from dataclasses import replace
 from math import isqrt
 
 from ...isa import DType, Opcode, Space, walk_fields
-from ...workloads import INPUT, Matmul
+from ...workloads import Matmul
 from ..builder import Region
 from ..regions import load_bytes
 from ..window import INSIDE
+from .fit import fit
 from .product import weight_tiles
 
 GROUP = 24
@@ -74,10 +75,16 @@ class DenseStep:
         self.values = chain.values.layers[step.name]
         tiles = weight_tiles(self.config, self.values.weights[0][None, None])
         self.tiles, self.words = tiles.shape[:2]
+        fit(
+            step,
+            f"{self.tiles} column tiles",
+            self.tiles,
+            "half of accumulator_rows",
+            self.config.accumulator_rows // 2,
+        )
         self.external = chain.layout.memory.constant(tiles.tobytes())
         self.requantization = replace(chain.requantization(step), bias=0)
-        if step.input == INPUT:
-            chain.load_input((0, self.source.words), (0, 1))
+        chain.need_input(step.input, 1)
 
     def emit(self) -> None:
         """The biases come as late as they can, so that the array catches up with the weights meanwhile."""
@@ -116,9 +123,9 @@ class DenseStep:
     def _product(self, tiles: tuple[int, int], words: tuple[int, int], row: int) -> None:
         config, chain, (tile, count), (word, some) = self.config, self.chain, tiles, words
         size = count * some * config.rows
-        place = chain.weights.take(size)
+        place = chain.take_weights(self.step, size)
         external = self.external + (tile * self.words + word) * config.rows * config.columns
-        chain.load_weights(external, place, size)
+        chain.load_weights(external, place, some * config.rows, count, (self.words * config.rows, some * config.rows))
         counts = {"n": count, "k": some, "ky": 1, "kx": 1, "y": 1, "x": 1}
         fields = (
             {f"count_{loop}": n for loop, n in counts.items()}

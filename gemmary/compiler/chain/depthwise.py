@@ -37,9 +37,9 @@ class DepthwiseStep:
     def emit(self) -> None:
         words, chain = self.source.words, self.chain
         # Tiles lie TAPS words apart; the rest of one is the next, or whatever lies behind the last.
-        place = chain.weights.take(words * TAPS + self.config.rows - TAPS)
+        place = chain.take_weights(self.step, words * TAPS + self.config.rows - TAPS)
         chain.load_weights(self.external, place, words * TAPS)
-        parameter = chain.load_parameters(self.parameters, words)
+        parameter = chain.load_parameters(self.step, self.parameters, words)
         for word, count in self._groups():
             for piece in self._pieces(word, word + count == words):
                 self._piece((word, count), piece, place + word * TAPS, parameter + word)
@@ -88,6 +88,7 @@ class DepthwiseStep:
         first, end = (min(max(line, 0), window.height) for line in (piece.start, piece.start + piece.lines))
         place = first * window.width, (end - first) * window.width
         inputs = [source.region(word + n, *place) for n in range(count)]
+        self.chain.need_input(self.step.input, sum(place))
         reads = [*inputs, Region(Space.WEIGHT, weight, weight + count * TAPS)]
         writes = [Region(Space.ACCUMULATOR, row, row + count * positions)]
         self.chain.builder.emit(Opcode.MATMUL, fields, reads, writes)

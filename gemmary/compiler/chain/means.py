@@ -13,8 +13,9 @@ PARTS = 4
 
 
 def in_parts(config: Config, shape: tuple[int, int, int]) -> bool:
-    """Whether an image of ``shape`` whose mean is taken is large enough to come in parts."""
-    return prod(shape[:2]) >= 3 * config.rows
+    """Whether an image of ``shape`` whose mean is taken is large enough to come in parts, and their sums have room."""
+    words = -(-shape[-1] // config.rows)
+    return prod(shape[:2]) >= 3 * config.rows and words * PARTS <= config.accumulator_rows // 4
 
 
 class Means:
@@ -33,38 +34,51 @@ class Means:
 
     def add(self, step, word: int, positions: tuple[int, int]) -> None:
         """``positions`` (first, count), whole lines, of a word of what ``step`` takes the mean of are there."""
-        self.waiting.append((step, word, positions))
+        mean = step.operation
+        width, complete = mean.shape[1], sum(positions) == prod(mean.shape[:2])
+        if in_parts(self.chain.config, mean.shape):
+            self.waiting.append((step, word, positions[0] // width, sum(positions) // width, complete))
+        elif complete:
+            self.waiting.append((step, word, 0, mean.height, True))
 
     def emit(self) -> None:
         waiting, self.waiting = self.waiting, []
-        for step, word, positions in waiting:
-            self._part(step, word, positions)
+        for part in waiting:
+            self._part(*part)
 
-    def _part(self, step, word: int, positions: tuple[int, int]) -> None:
+    def _part(self, step, word: int, first: int, end: int, complete: bool) -> None:
+        """Lines ``first`` to ``end`` of a word, the last ones if it is ``complete``."""
         chain, mean = self.chain, step.operation
-        width = mean.shape[1]
-        source, result = chain.tensors[step.input], chain.tensors[step.name]
-        first, end = positions[0] // width, min(sum(positions) // width, mean.height)
-        row = chain.config.accumulator_rows - self.rows + word * PARTS
-        number = self.sums.get((step.name, word), 0)
-        target = [result.region(word, 0, 1)]
-        requantization = chain.values.mean(step)
-        if end > first:
-            fields = sum_fields(end - first, mean.width, width, source.word(word) + first * width, row + number)
-            reads = [source.region(word, first * width, (end - first - 1) * width + mean.width)]
-            if end - first == mean.height:
-                fields = mean_fields(requantization, DType.INT8, fields, result.word(word))
-                self._vector(fields, (end - first) * mean.width, reads, target)
+        source, result, width = chain.tensors[step.input], chain.tensors[step.name], mean.shape[1]
+        row, number = chain.config.accumulator_rows - self.rows + word * PARTS, self.sums.get((step.name, word), 0)
+        target, requantization, lines = (
+            [result.region(word, 0, 1)],
+            chain.values.mean(step),
+            min(end, mean.height) - first,
+        )
+        if lines > 0:
+            reads = [source.region(word, first * width, (lines - 1) * width + mean.width)]
+            place = lines, mean.width, width, source.word(word) + first * width
+            if lines == mean.height:
+                fields = mean_fields(requantization, DType.INT8, sum_fields(*place, 0), result.word(word))
+                self._vector(fields, lines * mean.width, reads, target)
             else:
-                self._vector(fields, (end - first) * mean.width, reads, [self._row(row + number, 1)])
+                if number == PARTS:
+                    number = self._merge(row)
+                self._vector(sum_fields(*place, row + number), lines * mean.width, reads, [self._row(row + number, 1)])
                 number += 1
             self.sums[step.name, word] = number
-        if sum(positions) < prod(mean.shape[:2]):
-            return
-        if number:
+        if complete and number:
             fields = mean_fields(requantization, DType.INT32, sum_fields(number, 1, 1, row, 0), result.word(word))
             self._vector(fields, number, [self._row(row, number)], target)
-        chain.made(step, (word, 1), (0, 1))
+        if complete:
+            chain.made(step, (word, 1), (0, 1))
+
+    def _merge(self, row: int) -> int:
+        """All sums of a word become one."""
+        fields = sum_fields(PARTS, 1, 1, row, row) | {"source_dtype": DType.INT32}
+        self._vector(fields, PARTS, [self._row(row, PARTS)], [self._row(row, 1)])
+        return 1
 
     def _row(self, row: int, count: int) -> Region:
         return Region(Space.ACCUMULATOR, row, row + count)

@@ -61,6 +61,8 @@ def place_tensors(config: Config, network: Network, source: tuple[int, int]) -> 
 
 def _starts(free: np.ndarray, size: int) -> np.ndarray:
     """Where ``size`` free words follow each other."""
+    if size > len(free):
+        return np.array([], int)
     taken = np.concatenate([[0], np.cumsum(~free)])
     return np.flatnonzero(taken[size:] == taken[: len(taken) - size])
 
@@ -73,9 +75,7 @@ class Ring:
         self.least = 1 if places is None else -(-size // places)
 
     def take(self, count: int) -> int:
-        """The first of ``count`` neighbours. InputError if there are not so many."""
-        if count > self.size:
-            raise InputError(f"{count} do not fit into {self.size}")
+        """The first of ``count`` neighbours, at most ``size``."""
         start = self.head if self.head + count <= self.size else 0
         self.head = start + max(count, self.least)
         return start

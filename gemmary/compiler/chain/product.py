@@ -8,6 +8,7 @@ from ...config import Config
 from ...isa import DType, Opcode, Space, walk_fields
 from ...workloads import INPUT, Conv, Mean, is_depthwise
 from ..builder import Region
+from .fit import fit
 from .means import in_parts
 from .windows import WindowTensor
 
@@ -28,12 +29,18 @@ def weight_tiles(config: Config, weights: np.ndarray) -> np.ndarray:
     return padded.reshape(kh, kw, -(-cin // rows), rows, -1, columns).transpose(4, 2, 0, 1, 3, 5)
 
 
+def even_lines(height: int, width: int, most: int) -> list[int]:
+    """Lines of the fewest blocks of at most ``most`` positions, as equal as can be."""
+    count = -(-height // (most // width))
+    return [(i + 1) * height // count - i * height // count for i in range(count)]
+
+
 class ProductStep:
     """Emits one step: for blocks of lines and column tiles a product, then its way back into the scratchpad."""
 
     def __init__(self, chain, step, number: int):
-        self.chain, self.step, self.number, self.config = chain, step, number, chain.config
-        self.builder = chain.builder
+        self.chain, self.step, self.number, self.builder = chain, step, number, chain.builder
+        config = self.config = chain.config
         operation, rows = step.operation, self.config.rows
         self.source, self.window = chain.tensors[step.input], chain.window(step)
         self.first = chain.input if step.input == INPUT else None
@@ -60,6 +67,9 @@ class ProductStep:
         self.requantization = chain.requantization(step)
         self.parameters = chain.place_parameters(self.requantization, operation.output_shape[-1])
         self.parameter = None
+        room = config.accumulator_rows // 2
+        fit(step, f"a line of {self.window.out_width} sums", self.window.out_width, "half of accumulator_rows", room)
+        self.rows, self.whole = min(ROWS, room), min(WHOLE, room)
 
     def emit(self) -> None:
         blocks, tiles = self._blocks(), self._tile_groups()
@@ -67,7 +77,7 @@ class ProductStep:
         if self.number == 0 and len(blocks) > 1:
             outer = True
         if outer:
-            start = self.chain.weights.take(self.tiles * self.tile_size)
+            start = self.chain.take_weights(self.step, self.tiles * self.tile_size)
             places = {group: start + group[0] * self.tile_size for group in tiles}
             atoms = [(block, group) for block in blocks for group in tiles]
         else:
@@ -79,7 +89,7 @@ class ProductStep:
             loaded, atoms = set(tiles), [atom for atom in atoms if atom[0] != blocks[0]]
         for i, (block, group) in enumerate(atoms):
             if group not in places:
-                places[group] = self.chain.weights.take(group[1] * self.tile_size)
+                places[group] = self.chain.take_weights(self.step, group[1] * self.tile_size)
             self._atom(block, group, places[group], load=group not in loaded, begin=i == 0)
             loaded.add(group)
 
@@ -94,12 +104,12 @@ class ProductStep:
         chain, positions = self.chain, (block[0] * self.window.out_width, block[1] * self.window.out_width)
         row = chain.sums.take(self.tiles * positions[1], added=True)
         for word in range(self.words):
-            self._load_input(block, (word, 1), 0)
+            self._need_input(block, (word, 1), 0)
             half = 1 if word == 0 else -(-self.tiles // 2)
             for tile, count in ((0, half), (half, self.tiles - half)):
                 self._load_weights((tile, count), (word, 1), place + tile * self.tile_size)
                 self._matmul(block, (tile, count), (word, 1), place + tile * self.tile_size, row + tile * positions[1])
-        self.parameter = chain.load_parameters(self.parameters, self.tiles)
+        self.parameter = chain.load_parameters(self.step, self.parameters, self.tiles)
         for tile in range(self.tiles):
             at = row + tile * positions[1], self.parameter + tile
             chain.drain(self.step, self.requantization, (tile, 1), positions, *at)
@@ -111,11 +121,15 @@ class ProductStep:
             sizes = self._first_sizes(height, width)
         elif self._averaged and in_parts(self.config, self.step.operation.output_shape):
             least = -(-3 * self.config.rows // 2 // width)
-            sizes = [-(-3 * (height - least) // 5), 2 * (height - least) // 5, least]
+            most = max(1, min(self.rows // width, -(-3 * (height - least) // 5)))
+            sizes = (
+                [most] * ((height - least) // most)
+                + [(height - least) % most] * bool((height - least) % most)
+                + [least]
+            )
         else:
-            rows = ROWS if self.words * self.kernel[0] * self.kernel[1] < 4 else ROWS // 2
-            count = 1 if height * width <= WHOLE else -(-height * width // rows)
-            sizes = [(i + 1) * height // count - i * height // count for i in range(count)]
+            rows = self.rows if self.words * self.kernel[0] * self.kernel[1] < 4 else -(-self.rows // 2)
+            sizes = even_lines(height, width, self.whole if height * width <= self.whole else max(rows, width))
         starts = np.cumsum([0, *sizes])
         return list(zip(starts.tolist(), sizes))
 
@@ -124,8 +138,9 @@ class ProductStep:
         block gives the array work for as long as all weights take to come."""
         if self.tiles > 1 and self.share == 1:
             first = min(height, -(-11 * self.config.rows // 4 // width))
-            return [first, height - first] if first < height else [height]
-        least, most = -(-2 * self.config.rows * self.share // width), max(1, ROWS // 2 // width)
+            first = min(first, self.rows // width)
+            return [first, *even_lines(height - first, width, self.rows)] if first < height else [height]
+        least, most = -(-2 * self.config.rows * self.share // width), max(1, self.rows // 2 // width)
         sizes, size = [], least
         while sum(sizes) < height:
             sizes.append(min(size, height - sum(sizes)))
@@ -142,7 +157,8 @@ class ProductStep:
         """(first, count) of the column tiles that are taken at a time."""
         if self.window.positions >= self.config.rows:
             return [(tile, 1) for tile in range(self.tiles)]
-        size = max(1, TILE_BYTES // self.tile_size // self.config.columns)
+        size = min(TILE_BYTES // self.tile_size // self.config.columns, self.rows // self.window.positions)
+        size = max(1, size)
         return [(tile, min(size, self.tiles - tile)) for tile in range(0, self.tiles, size)]
 
     def _atom(self, block, group, place: int, *, load: bool, begin: bool) -> None:
@@ -150,13 +166,13 @@ class ProductStep:
         added = self.words * self.kernel[0] * self.kernel[1] > 1
         row = self.chain.sums.take(group[1] * positions[1], added=added)
         for number, words in enumerate(self._parts(block, begin)):
-            if self.first is not None and group[0] == 0:
-                self._load_input(block, words, number)
+            if group[0] == 0:
+                self._need_input(block, words, number)
             if load:
                 self._load_weights(group, words, place)
             self._matmul(block, group, words, place, row)
             if self.parameter is None:
-                self.parameter = self.chain.load_parameters(self.parameters, self.tiles)
+                self.parameter = self.chain.load_parameters(self.step, self.parameters, self.tiles)
         self.chain.drain(self.step, self.requantization, group, positions, row, self.parameter + group[0])
 
     def _parts(self, block, begin: bool) -> Iterator[tuple[int, int]]:
@@ -189,16 +205,15 @@ class ProductStep:
             first, count, last = begin * self.window.width, (end - begin) * self.window.width, words[0] + words[1]
         return [self.source.region(w, first, count) for w in range(words[0], last)]
 
-    def _load_input(self, block, words: tuple[int, int], number: int) -> None:
-        """What of it is not on the chip."""
+    def _need_input(self, block, words: tuple[int, int], number: int) -> None:
+        """Loads what part ``number`` of a block reads of the network's input."""
+        region, start = self._reads(block, words)[0], self.source.word(words[0])
         if isinstance(self.first, WindowTensor):
-            reads = self._reads(block, words)
-            region, start = reads[0], self.source.word(words[0])
             first = words[0] + (0 if number == 0 else (self.share - 1) * self.pitch)
             count = words[0] + words[1] + (self.share - 1) * self.pitch - first
             self.chain.load_input((first, count), (region.start - start, region.stop - region.start))
-        elif number == 0 and block[0] == 0:
-            self.chain.load_input((0, self.source.words), (0, self.source.positions))
+        else:
+            self.chain.need_input(self.step.input, region.stop - start)
 
     def _weights(self, group, words: tuple[int, int]) -> list[tuple[int, int]]:
         """(first, count) of the weight words of some channel words of a group, counted from its first."""
@@ -211,7 +226,7 @@ class ProductStep:
         pieces = self._weights(group, words)
         (first, size), stride = pieces[0], self.words * self.word_size
         external = self.external + (group[0] * self.tile_size + first) * self.config.columns
-        self.chain.load_weights(external, place + first, size, len(pieces), stride)
+        self.chain.load_weights(external, place + first, size, len(pieces), (stride, stride))
 
     def _matmul(self, block, group, words: tuple[int, int], place: int, row: int) -> None:
         config, window, source = self.config, self.window, self.source

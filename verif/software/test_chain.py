@@ -1,0 +1,234 @@
+"""Networks as one program: every tensor against NumPy, NumPy against the golden model; and what cannot be one program."""
+
+import math
+
+import numpy as np
+import pytest
+
+from gemmary.compiler.chain import chain_input, compile_chain, reference_chain
+from gemmary.compiler.chain.values import ChainValues
+from gemmary.config import PRESETS
+from gemmary.errors import InputError
+from gemmary.runtime.device import open_device
+from gemmary.runtime.execute import execute
+from gemmary.workloads import INPUT, Conv, Matmul, Mean, Network, Step, load
+from gemmary.workloads.network import TINY
+from verif.golden import numerics
+from verif.software.interleave import execute_interleaved
+from verif.software.test_layers import golden
+
+BASE = PRESETS["base"]
+
+
+def chain(shape, *operations, name="net"):
+    """A network of (operation, input, residual) or operations alone, each reading the one before."""
+    steps = []
+    for number, each in enumerate(operations):
+        operation, *names = each if isinstance(each, tuple) else (each,)
+        source, residual = [*names, *[None, None][len(names) :]]
+        steps.append(Step(f"t{number}", operation, source or (steps[-1].name if steps else INPUT), residual))
+    layers = tuple(step.operation for step in steps if not isinstance(step.operation, Mean))
+    rest = {"title": "", "source": "", "published_macs": 0, "published_source": "", "tolerance": 0}
+    return Network(name=name, input=shape, layers=layers, steps=tuple(steps), **rest)
+
+
+def conv(height, width, cin, cout, kernel=1, stride=1, padding=0, **options):
+    kernel, stride = (kernel,) * 2, (stride,) * 2
+    padding = padding if isinstance(padding, tuple) else (padding,) * 4
+    sizes = {"height": height, "width": width, "cin": cin, "cout": cout}
+    return Conv(name="conv", **sizes, kernel=kernel, stride=stride, padding=padding, **options)
+
+
+def depthwise(height, width, channels, stride=1, padding=1):
+    return conv(height, width, channels, channels, 3, stride, padding, groups=channels, activation="relu")
+
+
+def dense(k, n, m=1, **options):
+    return Matmul(name="dense", m=m, k=k, n=n, **options)
+
+
+SOME = {
+    "residuals": chain(
+        (13, 11, 20),
+        conv(13, 11, 20, 40, 3, 2, (0, 1, 1, 1), activation="relu"),
+        conv(6, 6, 40, 40, 3, 1, 1, activation="relu"),
+        (conv(6, 6, 40, 40, 1, residual=True), "t1", "t0"),
+        (conv(6, 6, 40, 40, 1, residual=True, activation="relu"), "t2", "t1"),
+        Mean(5, 4, (6, 6, 40)),
+        dense(40, 70, activation="relu"),
+        dense(70, 9),
+    ),
+    "first": chain(
+        (17, 9, 3), conv(17, 9, 3, 24, 5, 2, 2, activation="relu"), conv(9, 5, 24, 20, 3, 1, 1), Mean(9, 5, (9, 5, 20))
+    ),
+    "shared": chain((12, 24, 3), conv(12, 24, 3, 20, 3, 2, (0, 1, 0, 1)), conv(6, 12, 20, 8, 1)),
+    "large mean": chain((12, 20, 16), conv(12, 20, 16, 40, 1), Mean(11, 20, (12, 20, 40)), dense(40, 3)),
+    "rows": chain(
+        (37, 50), dense(50, 33, 37, activation="relu"), dense(33, 50, 37, residual=False), dense(50, 300, 37)
+    ),
+    "dense": chain((1, 1000), dense(1000, 30, activation="relu"), dense(30, 500), dense(500, 20), dense(20, 1)),
+}
+WINDOWS = {
+    "stride 1": chain(
+        (9, 7, 36), depthwise(9, 7, 36), conv(9, 7, 36, 20, 1), depthwise(9, 7, 20), Mean(9, 7, (9, 7, 20))
+    ),
+    "stride 2": chain((12, 14, 40), depthwise(12, 14, 40, 2, (0, 1, 0, 1)), conv(6, 7, 40, 70), depthwise(6, 7, 70, 2)),
+    "small": chain(
+        (8, 8, 90), depthwise(8, 8, 90, 2), depthwise(4, 4, 90), depthwise(4, 4, 90, 2), depthwise(2, 2, 90)
+    ),
+    "pieces": chain(
+        (40, 30, 20), depthwise(40, 30, 20), depthwise(40, 30, 20, 2), conv(20, 15, 20, 20, activation="relu")
+    ),
+    "no padding": chain((9, 9, 20), depthwise(9, 9, 20, 1, 0), depthwise(7, 7, 20, 1, (1, 0, 0, 1))),
+}
+
+
+def differing(network, config, seed=0, **options):
+    """Names of the tensors of ``network`` that the emulator gets wrong, its engines taking turns at random."""
+    array, expected = chain_input(network, seed), None
+    expected = reference_chain(network, seed, array)
+    program = compile_chain(config, network, seed=seed, keep=True, **options)
+    found = execute_interleaved(program, {INPUT: array}, np.random.default_rng(seed))
+    assert found.keys() == expected.keys() - {INPUT}
+    return [name for name, tensor in found.items() if not np.array_equal(tensor, expected[name])]
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_every_tensor_of_the_tiny_networks(name):
+    assert not differing(load(name), BASE)
+
+
+@pytest.mark.parametrize("name", [*SOME, *WINDOWS])
+def test_every_tensor(name):
+    assert not differing((SOME | WINDOWS)[name], BASE, 1)
+
+
+@pytest.mark.parametrize("name", SOME)
+def test_a_smaller_array(name):
+    assert not differing(SOME[name], PRESETS["small"], 2)
+
+
+@pytest.mark.parametrize(
+    "network", [load("ds-cnn"), *SOME.values(), *WINDOWS.values()], ids=["ds-cnn", *SOME, *WINDOWS]
+)
+def test_reference_is_the_golden_model(network):
+    seed, array = 3, chain_input(network, 3)
+    values, found = ChainValues(network, seed), reference_chain(network, seed, array)
+    for step in network.steps:
+        operation, source = step.operation, found[step.input]
+        if isinstance(operation, Mean):
+            part, zero = source[: operation.height, : operation.width].astype(np.int64), values.zero_points[step.name]
+            count = operation.height * operation.width
+            mantissa, shift = numerics.scale_to_mantissa_shift(np.float32(1 / count))
+            sums = numerics.add_bias(part.sum(axis=(0, 1))[None], -count * zero)
+            expected = numerics.requantize(sums, mantissa, shift, zero)
+        else:
+            image = isinstance(operation, Conv)
+            inputs = {"a": source, **({"residual": found[step.residual]} if step.residual else {})}
+            inputs = {name: each[None] if image else each for name, each in inputs.items()}
+            expected = golden(operation, 0, inputs, values.layers[step.name])
+            expected = expected[0] if image else expected
+        assert np.array_equal(found[step.name], expected), step.name
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_activations_stay_alive(name):
+    """No tensor is nearly constant or mostly clipped, and another input gives other results everywhere."""
+    network = load(name)
+    found, other = (reference_chain(network, 0, chain_input(network, seed)) for seed in (0, 1))
+    for step in network.steps:
+        tensor = found[step.name]
+        assert np.mean(np.abs(tensor.astype(int) + 0.5) > 127) < 0.25, step.name
+        assert np.mean(tensor == tensor.min()) < 0.8 and len(np.unique(tensor)) >= min(tensor.size, 4), step.name
+        assert np.mean(tensor != other[step.name]) > 0.1, step.name
+
+
+def test_the_seed_decides():
+    network = load("autoencoder")
+    one, same, other = (compile_chain(BASE, network, seed=seed).constants for seed in (0, 0, 1))
+    assert one == same != other
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(
+    "options", [{"latency": 20}, {"latency": 400}, {"latency": 100, "stall_probability": 0.2}], ids=str
+)
+@pytest.mark.parametrize("name", [*TINY, *SOME, *WINDOWS])
+def test_rtl(name, options):
+    network = load(name) if name in TINY else (SOME | WINDOWS)[name]
+    program, array = compile_chain(BASE, network, seed=4, keep=True), chain_input(network, 4)
+    size = math.ceil(program.memory_bytes / (1 << 20)) << 20
+    device = open_device("rtl", BASE, memory_bytes=size, bytes_per_cycle=16, seed=4, **options)
+    try:
+        found = execute(device, program, {INPUT: array}).tensors
+    finally:
+        device.close()
+    expected = reference_chain(network, 4, array)
+    assert [name for name, tensor in found.items() if not np.array_equal(tensor, expected[name])] == []
+
+
+LARGE = conv(100, 100, 16, 16)
+
+
+@pytest.mark.parametrize(
+    ("config", "network", "message"),
+    [
+        (BASE, load("resnet18"), "network 'resnet18': steps are missing, which say how its layers follow one another"),
+        (BASE, chain((100, 100, 16), LARGE), "step 'input': activation_bytes = 131072 does not hold its 160000 bytes"),
+        (
+            PRESETS["small"],
+            load("resnet8"),
+            "step 'stack1.conv1': activation_bytes = 32768 does not hold its 16384 bytes",
+        ),
+        (
+            PRESETS["small"],
+            WINDOWS["small"],
+            "step 't0': groups must be 1, or all channels with taps for the array's window",
+        ),
+        (
+            PRESETS["ulx3s-85f"],
+            load("resnet8"),
+            "config 'ulx3s-85f': a network as one program takes dma, and rows = columns",
+        ),
+        (PRESETS["nano"], load("resnet8"), "config 'nano': a network as one program takes dma, and rows = columns"),
+        (
+            BASE,
+            chain((1, 16), dense(16, 4, output="int32")),
+            "step 't0': output must be int8, and activation none, relu or relu6",
+        ),
+        (
+            BASE,
+            chain((1, 16), dense(16, 4, activation="gelu")),
+            "step 't0': output must be int8, and activation none, relu or relu6",
+        ),
+        (
+            BASE,
+            chain((3, 16), dense(16, 4, 3, constant=False)),
+            "step 't0': the right operand must be constant, and batch 1",
+        ),
+        (
+            BASE,
+            chain((2, 600, 16), conv(2, 600, 16, 16)),
+            "step 't0': a line of 600 sums must fit half of accumulator_rows, which is 256",
+        ),
+        (
+            BASE,
+            chain((1, 16), dense(16, 9000)),
+            "step 't0': 563 column tiles must fit half of accumulator_rows, which is 256",
+        ),
+        (
+            BASE,
+            chain((4, 4, 16), conv(4, 4, 16, 2000)),
+            "step 't0': 125 column tiles must fit parameter_rows, which is 64",
+        ),
+        (
+            BASE,
+            chain((4, 4, 1600), conv(4, 4, 1600, 16, 3)),
+            "step 't0': 230400 bytes of weights must fit weight_bytes, which is 65536",
+        ),
+    ],
+)
+def test_what_cannot_be_one_program(config, network, message):
+    with pytest.raises(InputError) as error:
+        compile_chain(config, network)
+    assert message in str(error.value)
