@@ -149,7 +149,8 @@ class Config:
     @property
     def array_depth(self) -> int:
         """Cycles that a row takes through the array, its multipliers not among them."""
-        return self.rows // self.dot + self.columns + (2 if self.multiplier == "pair" else 0)
+        cells = self.rows // self.dot
+        return self.columns + (2 * cells + 1 if self.multiplier == "pair" else cells)
 
     @property
     def lane_groups(self) -> int:

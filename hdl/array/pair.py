@@ -29,7 +29,7 @@ class PairArray(wiring.Component):
                  └─► side ─► − ── ► − ── ► −       sum of a[0]·a[1]: one more column, which every column subtracts
                          deskew over columns ──► o
 
-    ``latency`` = B + columns + multiplier latency + 3 cycles. ``multiplier(length, bits)`` makes a component with a DotSignature:
+    ``latency`` = 2 B + columns + multiplier latency + 2 cycles: from one row of cells to the next it is 2, of which one is for the way. ``multiplier(length, bits)`` makes a component with a DotSignature:
     of ``dot`` / 2 and 9 for a cell; of ``dot`` / 2 for a cell of the side column; of 1 for the weights of two columns. All
     have the latency ``multiplier.latency``. Sums wrap around inside at ``psum_bits``, which the results fit; the terms, of half
     as many products, need 2 bits (−w·w) and 1 bit (a·a) less.
@@ -66,6 +66,8 @@ class PairArray(wiring.Component):
                     cell.above.eq(sums[c]),
                 ]
                 activations, swap, load, sums[c] = cell.o.data, cell.o.swap, cell.o.load, cell.below
+            if r < self.blocks - 1:
+                sums = [self._way(m, total, f"way_{r}_{c}") for c, total in enumerate(sums)]
         self._sums(m, sums, self._side(m, beats))
         return m
 
@@ -96,16 +98,16 @@ class PairArray(wiring.Component):
         return buses.o, loads, terms
 
     def _activations(self, m):
-        """Activations and swap flag of each row of cells, each a cycle later than the one above it."""
+        """Activations and swap flag of each row of cells, each 2 cycles later than the one above it."""
         bits = 8 * self.config.dot
-        m.submodules.skew = beats = Skew(bits, skew(self.blocks))
+        m.submodules.skew = beats = Skew(bits, [2 * r + 1 for r in range(self.blocks)])
         words = self.i.data.as_value()
         m.d.comb += [beat.eq(words.word_select(r, bits)) for r, beat in enumerate(beats.i)]
-        # The flag is the same in a cell and the one below on its left. With a reset here and none in cells synthesis does not
+        # The flag is the same in a cell of a row and one of the next row further left. With a reset here and none in cells synthesis does not
         # find that out, and each row keeps flags of its own, where they are needed.
         swaps = []
         for r in range(self.blocks):
-            m.submodules[f"swap_{r}"] = delay = Delay(1, r + 1, reset=True)
+            m.submodules[f"swap_{r}"] = delay = Delay(1, 2 * r + 1, reset=True)
             m.d.comb += delay.i.eq(self.i.swap)
             swaps.append(delay.o)
         return list(zip(beats.o, swaps))
@@ -116,8 +118,14 @@ class PairArray(wiring.Component):
         for r, (activations, _) in enumerate(beats):
             m.submodules[f"side_{r}"] = side = SideCell(self.config.dot, self.multiplier)
             m.d.comb += [side.i.eq(activations), side.above.eq(above)]
-            above = side.below
+            above = side.below if r == self.blocks - 1 else self._way(m, side.below, f"way_{r}_side")
         return above
+
+    def _way(self, m, total, name):
+        """``total`` a cycle later: on a chip the next row of cells may be far away."""
+        register = Signal(total.shape(), name=name, reset_less=True)
+        m.d.sync += register.eq(total)
+        return register
 
     def _sums(self, m, sums, side):
         """The terms of the activations taken away, the columns aligned again."""

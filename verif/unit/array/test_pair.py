@@ -41,6 +41,7 @@ def pair(config, **changes):
 CONFIGS = {config.name: pair(config) for config in (TINY, TINY_WIDE, TINY_NARROW_BUS)}
 CONFIGS["tiny-dot2"] = pair(TINY, dot=2)
 CONFIGS["tiny-wide-dot8"] = pair(TINY_WIDE, dot=8)
+CONFIGS["tall"] = pair(TINY_NARROW_BUS, dot=2)
 CONFIGS["square"] = pair(TINY_NARROW_BUS, columns=16, dot=8)
 PRODUCTS = {"fast": DotProduct, "slow": SlowProduct}
 QUICK = ("tiny-fast", "tiny-dot2-slow", "tiny-wide-dot8-slow", "dot8")
