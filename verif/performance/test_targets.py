@@ -6,8 +6,9 @@ A figure below is what the project promises of a network, not what it measures: 
 import pytest
 
 from gemmary.bench import Memory, network_totals
+from gemmary.bench.fused import measure_network
 from gemmary.bench.measure import measure
-from gemmary.bench.task import tasks_of
+from gemmary.bench.task import NetworkTask, tasks_of
 from gemmary.config import preset
 from gemmary.workloads import load
 
@@ -17,6 +18,8 @@ OF_PEAK_AS_A_WHOLE = {"mobilenet-v2": 0.75}
 """Networks of which no layer by itself is promised anything."""
 OF_BOUND = {"gpt2-decode-1024": 0.95}
 """Of the others, 96 %."""
+AS_ONE = {"resnet8": 0.96, "ds-cnn": 0.96, "mobilenet-v1-025": 0.96, "autoencoder": 0.9}
+"""Networks as one program, of the sum of their layers' bounds."""
 BEST, LEAST, LEAST_FIRST = 0.995, 0.85, 0.75
 SAMPLE = {
     "resnet50": "conv1 layer1.0.conv1 layer1.conv2 layer1.conv3 layer2.0.conv2 layer2.0.downsample layer3.conv1 layer4.conv2",
@@ -56,6 +59,19 @@ def test_model_depthwise():
     names = "features.1.depthwise features.2.depthwise features.8.depthwise features.15.depthwise"
     (total,) = network_totals(rows("mobilenet-v2", "model", names), BASE.macs_per_cycle)
     assert total.roofline_efficiency >= 0.89
+
+
+@pytest.mark.parametrize("name", AS_ONE)
+def test_model_of_a_network_as_one_program(name):
+    assert measure_network(NetworkTask(load(name), BASE, device="model")).roofline_efficiency >= AS_ONE[name]
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", AS_ONE)
+def test_rtl_of_a_network_as_one_program(name):
+    found = measure_network(NetworkTask(load(name), BASE))
+    assert found.roofline_efficiency >= AS_ONE[name]
+    assert found.mismatches == 0 and abs(found.model_error) <= 0.005
 
 
 @pytest.mark.nightly

@@ -7,6 +7,7 @@ import pytest
 
 from gemmary.compiler.chain import chain_input, compile_chain, reference_chain
 from gemmary.compiler.chain.values import ChainValues
+from gemmary.compiler.checker import check_program
 from gemmary.config import PRESETS
 from gemmary.errors import InputError
 from gemmary.runtime.device import open_device
@@ -62,6 +63,7 @@ SOME = {
         (17, 9, 3), conv(17, 9, 3, 24, 5, 2, 2, activation="relu"), conv(9, 5, 24, 20, 3, 1, 1), Mean(9, 5, (9, 5, 20))
     ),
     "shared": chain((12, 24, 3), conv(12, 24, 3, 20, 3, 2, (0, 1, 0, 1)), conv(6, 12, 20, 8, 1)),
+    "shared and small": chain((2, 6, 1), conv(2, 6, 1, 64, 3, 1, (1, 0, 1, 1)), conv(1, 6, 64, 24)),
     "large mean": chain((12, 20, 16), conv(12, 20, 16, 40, 1), Mean(11, 20, (12, 20, 40)), dense(40, 3)),
     "rows": chain(
         (37, 50), dense(50, 33, 37, activation="relu"), dense(33, 50, 37, residual=False), dense(50, 300, 37)
@@ -79,15 +81,18 @@ WINDOWS = {
     "pieces": chain(
         (40, 30, 20), depthwise(40, 30, 20), depthwise(40, 30, 20, 2), conv(20, 15, 20, 20, activation="relu")
     ),
+    "a piece of padding": chain((5, 13, 20), depthwise(5, 13, 20), conv(5, 13, 20, 5)),
     "no padding": chain((9, 9, 20), depthwise(9, 9, 20, 1, 0), depthwise(7, 7, 20, 1, (1, 0, 0, 1))),
 }
 
 
 def differing(network, config, seed=0, **options):
-    """Names of the tensors of ``network`` that the emulator gets wrong, its engines taking turns at random."""
-    array, expected = chain_input(network, seed), None
+    """Names of the tensors of ``network`` that the emulator gets wrong, its engines taking turns at random. The program is a sound one
+    by the checker."""
+    array = chain_input(network, seed)
     expected = reference_chain(network, seed, array)
     program = compile_chain(config, network, seed=seed, keep=True, **options)
+    assert check_program(program) == []
     found = execute_interleaved(program, {INPUT: array}, np.random.default_rng(seed))
     assert found.keys() == expected.keys() - {INPUT}
     return [name for name, tensor in found.items() if not np.array_equal(tensor, expected[name])]

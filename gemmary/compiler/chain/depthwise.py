@@ -87,7 +87,7 @@ class DepthwiseStep:
         )  # fmt: skip
         first, end = (min(max(line, 0), window.height) for line in (piece.start, piece.start + piece.lines))
         place = first * window.width, (end - first) * window.width
-        inputs = [source.region(word + n, *place) for n in range(count)]
+        inputs = [source.region(word + n, *place) for n in range(count)] if place[1] else []  # all of it padding
         self.chain.need_input(self.step.input, sum(place))
         reads = [*inputs, Region(Space.WEIGHT, weight, weight + count * TAPS)]
         writes = [Region(Space.ACCUMULATOR, row, row + count * positions)]

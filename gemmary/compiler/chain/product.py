@@ -155,7 +155,7 @@ class ProductStep:
 
     def _tile_groups(self) -> list[tuple[int, int]]:
         """(first, count) of the column tiles that are taken at a time."""
-        if self.window.positions >= self.config.rows:
+        if self.share > 1 or self.window.positions >= self.config.rows:
             return [(tile, 1) for tile in range(self.tiles)]
         size = min(TILE_BYTES // self.tile_size // self.config.columns, self.rows // self.window.positions)
         size = max(1, size)
