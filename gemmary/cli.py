@@ -16,11 +16,16 @@ from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 
 from . import __version__
-from .commands import bench, disassemble, matmul, presets, sweep
+from .commands import bench, disassemble, explain, matmul, presets, sweep
+from .commands import compile as compile_
+from .commands import run as run_
 from .errors import GemmaryError, InputError
 
 COMMANDS = {
     "matmul": matmul.register,
+    "compile": compile_.register,
+    "run": run_.register,
+    "explain": explain.register,
     "bench": bench.register,
     "sweep": sweep.register,
     "presets": presets.register,
@@ -30,6 +35,9 @@ COMMANDS = {
 EPILOG = """examples:
   gemmary matmul -m 64 -k 64 -n 64             a random product on the simulated RTL, checked with NumPy
   gemmary matmul -m 8 -k 8 -n 8 --device emulator --json
+  gemmary compile model.onnx -o model.gem      a model as a program
+  gemmary run model.gem --inputs x.npz         on the simulated RTL
+  gemmary explain model.onnx                   engine, cycles and bytes of every operator
   gemmary bench --suite tiny                   four networks, layer by layer, and where the cycles go
   gemmary sweep --suite tiny --rows 8,16       configurations compared by the cycle model
   gemmary presets                              the accelerators there are

@@ -1,0 +1,74 @@
+"""What becomes of a model: for every operator its engine, predicted cycles, bytes, and why it runs on the host if it does."""
+
+from math import prod
+
+from xdsl.ir import Operation
+
+from ...isa import Opcode, decode_program
+from ..ir.shapes import Reshape
+from ..program import Layer
+from .compiled import Compiled, label
+from .partition import TENSOR, WORK, reason_on_host
+from .work import macs_of, moved_bytes
+
+
+def explain(compiled: Compiled) -> dict:
+    """``operators`` in the order in which they run, and ``totals``.
+
+    ``engine`` of an operator is tensor (with the vector engine as its drain), vector, host, or none (nothing is to be done);
+    ``cycles`` are those that the cycle model predicts, 0 on the host; ``bytes`` go through external memory, on the host through
+    NumPy. ``fallback`` says why what computes something is on the host.
+    """
+    rows = []
+    for step in compiled.steps:
+        layers = iter(step.program.layers) if step.program else None
+        for op in step.segment.ops:
+            layer = None if layers is None or isinstance(op, Reshape) else next(layers)
+            rows.append(_row(compiled, op, step.program is not None, layer))
+    macs = sum(row["macs"] for row in rows)
+    on_device = sum(row["macs"] for row in rows if row["engine"] in ("tensor", "vector"))
+    cycles = sum(row["cycles"] for row in rows)
+    return {
+        "config": compiled.config.name,
+        "operators": rows,
+        "totals": {
+            "macs": macs,
+            "macs_on_device": on_device,
+            "device_share": round(on_device / macs, 6) if macs else 1.0,
+            "cycles": cycles,
+            "utilization": round(on_device / (cycles * compiled.config.macs_per_cycle), 6) if cycles else 0.0,
+            "bytes": sum(row["bytes"] for row in rows if row["engine"] not in ("host", "none")),
+            "memory_bytes": compiled.memory_bytes,
+            "programs": sum(step.program is not None for step in compiled.steps),
+            "fallbacks": len(compiled.fallbacks),
+        },
+    }
+
+
+def _row(compiled: Compiled, op: Operation, on_device: bool, layer: Layer | None) -> dict:
+    engine = "host"
+    if on_device:
+        engine = "none" if layer is None else "tensor" if isinstance(op, TENSOR) else "vector"
+    row = {
+        "operator": op.source,
+        "kind": label(op),
+        "result": str(op.results[0].type).removeprefix("tensor"),
+        "engine": engine,
+        "macs": macs_of(op),
+        "cycles": sum(run.expected_cycles for run in layer.runs) if layer else 0,
+        "bytes": _traffic(layer) if layer else 0 if on_device else moved_bytes(op),
+        "fallback": None,
+    }
+    if not on_device and isinstance(op, WORK):
+        row["fallback"] = reason_on_host(op)
+    return row
+
+
+def _traffic(layer: Layer) -> int:
+    """Bytes that the loads and stores of a layer move."""
+    total = 0
+    for run in layer.runs:
+        for instruction in decode_program(run.code):
+            if instruction.opcode in (Opcode.LOAD, Opcode.STORE) and not getattr(instruction, "fill_only", False):
+                total += prod(instruction.counts.values()) * instruction.length
+    return total

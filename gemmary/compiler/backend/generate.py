@@ -1,0 +1,248 @@
+"""Operators of the graph level as the code generator's layers: one program of a segment."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import prod
+
+import numpy as np
+from xdsl.ir import Operation, SSAValue
+
+from ...config import Config
+from ...errors import InputError
+from ...isa import DType, Reduction
+from ...performance.model import Timing
+from ..contraction import Contraction
+from ..elementwise import Elementwise, lower_elementwise
+from ..first import compile_first
+from ..ir.contractions import Conv2D, MatMul
+from ..ir.dialect import GraphContext
+from ..ir.shapes import Reshape
+from ..ir.types import quantization, shape_of
+from ..ir.vector import Add, AveragePool, MaxPool, Table
+from ..layout import Layout
+from ..lowering import lower_contraction
+from ..operands import KeyOperand, RowOperand
+from ..pooling import Pooling, lower_pooling
+from ..program import Layer, Program
+from ..requantization import Requantization, ResidualOperand
+from ..runs import Run
+from ..scales import mantissa_and_shift
+from ..tensor import Tensor
+from ..weights import folded_bias
+from ..window import Window
+from .groups import lower_groups
+from .work import macs_of
+
+
+class Unsupported(InputError):
+    """The operator ``op`` cannot run on the machine; the message says why."""
+
+    def __init__(self, op: Operation, reason: str):
+        self.op = op
+        super().__init__(reason)
+
+
+class Generator:
+    """A program of ``ops``. ``names`` has every tensor that they read or write; ``inputs`` come from outside, ``outputs`` go
+    there. Unsupported for an operator that the code generator does not know or whose memories are too small."""
+
+    def __init__(
+        self,
+        config: Config,
+        context: GraphContext,
+        ops: Sequence[Operation],
+        names: Mapping[SSAValue, str],
+        inputs: Sequence[SSAValue],
+        outputs: Sequence[SSAValue],
+    ):
+        self.config, self.context, self.ops, self.names = config, context, ops, names
+        self.inputs, self.outputs = inputs, outputs
+        self.layout, self.timing = Layout(config), Timing(config)
+        self.tensors: dict[SSAValue, Tensor] = {}
+
+    def program(self) -> Program:
+        layers = []
+        for op in self.ops:
+            try:
+                runs = self._lower(op)
+            except InputError as error:
+                raise Unsupported(op, str(error)) from None
+            if runs is not None:
+                layers.append(Layer(self.names[op.result], self.names[op.result], macs_of(op), runs))
+        inputs, outputs = ([self.names[value] for value in values] for values in (self.inputs, self.outputs))
+        for value in self.outputs:  # a view is read through a name of its own
+            if self.names[value] not in self.layout.tensors:
+                self.layout.tensors[self.names[value]] = self.tensors[value]
+        return self.layout.program(tuple(layers), tuple(inputs), tuple(outputs))
+
+    def _lower(self, op: Operation) -> tuple[Run, ...] | None:
+        match op:
+            case Reshape():
+                self.tensors[op.result] = replace(
+                    self.read(op.input), name=self.names[op.result], shape=shape_of(op.result)
+                )
+                return None
+            case Conv2D():
+                return self._convolution(op)
+            case MatMul():
+                return self._product(op)
+            case MaxPool():
+                return self._pool(op, Reduction.MAX, -128, Requantization())
+            case AveragePool():
+                return self._average(op)
+            case Add():
+                return self._add(op)
+            case Table():
+                table = Requantization(table=self.context.array(op.table))
+                return self._elementwise(op, op.input, table)
+        raise InputError(f"no code is known for {op.name}")
+
+    # Tensors.
+
+    def read(self, value: SSAValue) -> Tensor:
+        """The tensor of a value; an input of the program gets its place when it is first asked for."""
+        if value not in self.tensors:
+            self.tensors[value] = self.layout.place(self._tensor(value))
+        return self.tensors[value]
+
+    def write(self, value: SSAValue) -> Tensor:
+        self.tensors[value] = self.layout.place(self._tensor(value))
+        return self.tensors[value]
+
+    def _tensor(self, value: SSAValue) -> Tensor:
+        wide = quantization(value) is None
+        word = self.config.columns if wide else self.config.rows
+        # Right operands that are computed have whole tiles of rows, the last filled up with zeros.
+        rights = [use.operation for use in value.uses if _is_row_operand(use.operation, value)]
+        multiple = self.config.rows if rights else 1
+        dtype = DType.INT32 if wide else DType.INT8
+        return Tensor(self.names[value], shape_of(value), dtype, 0, word, multiple)
+
+    # Contractions.
+
+    def requantization(self, op: Conv2D | MatMul, bias, channels: slice = slice(None)) -> Requantization:
+        bias = np.asarray(bias)[channels] if np.ndim(bias) else bias
+        if op.scale is None:
+            return Requantization(DType.INT32, bias)
+        q, scale = quantization(op.result), self.context.array(op.scale)
+        if np.ndim(bias) and scale.size == 1:
+            scale = np.broadcast_to(scale, np.shape(self.context.array(op.bias)))
+        mantissa, shift = mantissa_and_shift(scale)
+        mantissa, shift = (mantissa[channels], shift[channels]) if np.ndim(bias) else (int(mantissa[0]), int(shift[0]))
+        residual = None
+        if op.residual is not None:
+            m, s = mantissa_and_shift(op.residual_scale.value.data)
+            source = self.read(op.residual)
+            source = source.part(channels) if channels.stop is not None else source
+            residual = ResidualOperand(source, quantization(op.residual).zero_point.data, int(m), int(s))
+        return Requantization(
+            DType.INT8, bias, mantissa, shift, q.zero_point.data, op.low.value.data, op.high.value.data,
+            residual, None if op.table is None else self.context.array(op.table),
+        )  # fmt: skip
+
+    def _bias(self, op: Conv2D | MatMul, weight: np.ndarray) -> np.ndarray:
+        bias = np.zeros(weight.shape[-1], np.int32) if op.bias is None else self.context.array(op.bias)
+        return folded_bias(weight, bias, quantization(op.input).zero_point.data)
+
+    def contraction(self, source, weight, target, window, requantization, outside: int, rows=None) -> Contraction:
+        """With constant weights in tiles of ``rows``."""
+        tiles = self.layout.weights("weights", weight.shape, weight, rows)
+        addresses = self.layout.requantization(requantization, weight.shape[-1])
+        return Contraction(source, tiles, target, window.folded(), requantization, *addresses, outside)
+
+    def _convolution(self, op: Conv2D) -> tuple[Run, ...]:
+        weight, outside = self._weight(op), quantization(op.input).zero_point.data
+        n, h, w, _ = shape_of(op.input)
+        top, bottom, left, right = op.padding.get_values()
+        strides, dilations = op.strides.get_values(), op.dilations.get_values()
+        window = Window(n, h, w, weight.shape[:2], strides, dilations, ((top, bottom), (left, right)))
+        bias, target = self._bias(op, weight), self.write(op.result)
+        if op.groups.value.data > 1:
+            return lower_groups(self, op, weight, bias, target, window)
+        users = [use.operation for use in op.input.uses]
+        if op.input in self.inputs and len(users) == 1 and op.residual is None and window.taps > 1:
+            operands = window, weight, self.requantization(op, bias), target, outside
+            if runs := compile_first(self.config, self.layout, self.names[op.input], *operands):
+                return runs
+        contraction = self.contraction(
+            self.read(op.input), weight, target, window, self.requantization(op, bias), outside
+        )
+        return lower_contraction(self.config, contraction)
+
+    def _weight(self, op: Conv2D | MatMul) -> np.ndarray:
+        weight = self.context.array(op.weight)
+        if weight is None:
+            raise InputError("the weights must be constant")
+        return weight
+
+    def _product(self, op: MatMul) -> tuple[Run, ...]:
+        if not op.constant:
+            return self._product_of_run_time(op)
+        weight, target = self._weight(op), self.write(op.result)
+        source = self.read(op.input)
+        requantization = self.requantization(op, self._bias(op, weight))
+        outside = quantization(op.input).zero_point.data
+        window = Window(1, 1, source.positions)
+        return lower_contraction(self.config, self.contraction(source, weight, target, window, requantization, outside))
+
+    def _product_of_run_time(self, op: MatMul) -> tuple[Run, ...]:
+        if prod(shape_of(op.input)[:-2]) > 1:
+            raise InputError("several products of computed tensors at once")
+        if op.bias is not None:
+            raise InputError("a bias on a product of computed tensors")
+        zeros = {quantization(value).zero_point.data for value in (op.input, op.weight)}
+        if zeros != {0}:
+            raise InputError("the operands of a product of computed tensors need the zero point 0")
+        left, right, target = (
+            self._matrix(tensor) for tensor in (self.read(op.input), self.read(op.weight), self.write(op.result))
+        )
+        requantization = self.requantization(op, 0)
+        kind = RowOperand if op.transposed is None else KeyOperand
+        operand = kind(right, self.config.rows, self.config.columns)
+        addresses = 0, self.layout.table(requantization)
+        window = Window(1, 1, left.positions)
+        return lower_contraction(self.config, Contraction(left, operand, target, window, requantization, *addresses))
+
+    def _matrix(self, tensor: Tensor) -> Tensor:
+        return replace(tensor, shape=tensor.shape[-2:])
+
+    # The vector engine alone.
+
+    def _pool(self, op, reduction: Reduction, outside: int, requantization: Requantization) -> tuple[Run, ...]:
+        n, h, w, _ = shape_of(op.input)
+        top, bottom, left, right = op.padding.get_values()
+        size = op.window.get_values(), op.strides.get_values()
+        window = Window(n, h, w, *size, padding=((top, bottom), (left, right))).folded()
+        source, target = self.read(op.input), self.write(op.result)
+        return lower_pooling(self.config, Pooling(source, target, window, reduction, outside, requantization))
+
+    def _average(self, op: AveragePool) -> tuple[Run, ...]:
+        zero, q = quantization(op.input).zero_point.data, quantization(op.result)
+        mantissa, shift = mantissa_and_shift(op.scale.value.data)
+        clip = q.zero_point.data, op.low.value.data, op.high.value.data
+        bias = -zero * prod(op.window.get_values())
+        requantization = Requantization(DType.INT8, bias, int(mantissa), int(shift), *clip)
+        return self._pool(op, Reduction.SUM, zero, requantization)
+
+    def _add(self, op: Add) -> tuple[Run, ...]:
+        sides = sorted(
+            ((op.left_scale.value.data, op.left), (op.right_scale.value.data, op.right)), key=lambda side: side[0]
+        )
+        (scale, source), (other_scale, other) = sides  # the residual's shift may not be the larger one
+        (m, s), (rm, rs) = mantissa_and_shift(scale), mantissa_and_shift(other_scale)
+        residual = ResidualOperand(self.read(other), quantization(other).zero_point.data, int(rm), int(rs))
+        q, bias = quantization(op.result), -quantization(source).zero_point.data
+        clip = q.zero_point.data, op.low.value.data, op.high.value.data
+        return self._elementwise(op, source, Requantization(DType.INT8, bias, int(m), int(s), *clip, residual))
+
+    def _elementwise(self, op, source: SSAValue, requantization: Requantization) -> tuple[Run, ...]:
+        operands = self.read(source), self.write(op.result)
+        tensors = [*operands, *([requantization.residual.tensor] if requantization.residual else [])]
+        if len({tensor.multiple for tensor in tensors}) > 1:
+            raise InputError("the right operand of a later product lies in whole tiles, the other tensors do not")
+        table = self.layout.table(requantization)
+        return lower_elementwise(self.config, Elementwise(*operands, requantization, table))
+
+
+def _is_row_operand(op: Operation, value: SSAValue) -> bool:
+    return isinstance(op, MatMul) and op.weight is value and op.transposed is None

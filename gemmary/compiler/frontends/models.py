@@ -1,0 +1,43 @@
+"""Model files by their suffix: .onnx, or .mlir with the text of the graph level."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import InputError
+from ..ir.model import Model, load
+from ..passes import run_pipeline
+
+SUFFIXES = (".onnx", ".mlir")
+
+
+def load_model(
+    path: Path,
+    sizes: Mapping[str, int] | None = None,
+    batch: int | None = None,
+    calibration: Mapping[str, np.ndarray] | None = None,
+) -> Model:
+    """The model of a file, raised to the operators of the machine.
+
+    ``sizes`` and ``batch`` fix what is symbolic in an ONNX model; ``calibration`` (arrays by input, samples along axis 0) is for
+    one that is not quantized yet. InputError, naming the file or the operator, for what cannot be read or is not supported.
+    """
+    if path.suffix == ".mlir":
+        return run_pipeline(load(path))
+    if path.suffix != ".onnx":
+        raise InputError(f"{path}: the suffix of a model must be one of {', '.join(SUFFIXES)}")
+    try:
+        from .onnx import import_onnx, load_onnx
+        from .onnx_quantize import is_quantized, quantize_onnx
+    except ModuleNotFoundError as error:
+        raise InputError(f"ONNX models need the Python package {error.name}: pip install 'gemmary[onnx]'") from None
+    model = load_onnx(path)
+    if not is_quantized(model):
+        if not calibration:
+            raise InputError(
+                f"{path} is not quantized: give inputs to calibrate it with (--calibration x.npz), or quantize it with "
+                "onnxruntime.quantization in QDQ format"
+            )
+        model = quantize_onnx(model, calibration)
+    return run_pipeline(import_onnx(model, sizes, batch))
