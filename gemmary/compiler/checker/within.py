@@ -77,7 +77,7 @@ def _meets(counts, source_strides, residual_strides, result_strides, bounds, sou
         return (base + sum(i * (s % ADDRESSES) for i, s in zip(index, strides))) % ADDRESSES
 
     iteration = np.arange(counts[0] * counts[1] * counts[2]).reshape(*counts[:3], 1, 1)
-    written = np.broadcast_to(rows(0, result_strides), iteration.shape)
+    written = np.broadcast_to(rows(0, result_strides)[..., :1, :1], iteration.shape)  # whatever the window
     first, last = np.full(ADDRESSES, iteration.size), np.full(ADDRESSES, -1)
     np.minimum.at(first, written.ravel(), iteration.ravel())
     np.maximum.at(last, written.ravel(), iteration.ravel())
