@@ -32,6 +32,8 @@ class Place:
     address: int
     size: int
     use: Use
+    constant: bool = False
+    grain: int = 1
     tables: dict[str, np.ndarray] = field(default_factory=dict)
 
     def table(self, name: str) -> np.ndarray:
@@ -112,8 +114,13 @@ class External:
                     if other.address <= transfer.last and other.address + other.size > transfer.first:
                         self._load_part(index, clock, transfer, other)
             return
-        view = (place, transfer)
-        (self._load if load else self._store)(index, clock, *view)
+        if (transfer.first - place.address) % place.grain or (transfer.last + 1 - place.address) % place.grain:
+            self._torn(index, transfer, place, load)
+        (self._load if load else self._store)(index, clock, place, transfer)
+
+    def at(self, address: int) -> Place:
+        """The place of a byte that a legal transfer takes."""
+        return self.places[bisect_right(self.starts, address) - 1]
 
     def finish(self, name: str | None = None) -> list[Finding]:
         """What is missing of the results, at the end of the last program (or of ``name`` alone)."""
@@ -177,6 +184,11 @@ class External:
         does = "loads" if load else "stores"
         text = f"{self.stream.name(index)} {does} external bytes {transfer.first:#x}..{transfer.last:#x}, and the memory has {self.size:#x}: "
         self._report(Finding("bus", (index,), text + "correct its external address, steps or counts"))
+
+    def _torn(self, index: int, transfer: Transfer, place: Place, load: bool) -> None:
+        does = "loads" if load else "stores"
+        text = f"{self.stream.name(index)} {does} external bytes {transfer.first:#x}..{transfer.last:#x}, which tears the words of {place.name!r}: "
+        self._report(Finding("bus", (index,), text + "correct its external address or length"))
 
     def _nowhere(self, index: int, transfer: Transfer, load: bool) -> None:
         does = "loads" if load else "stores"

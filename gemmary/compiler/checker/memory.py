@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...config import Config
-from ...isa import Engine, Space
+from ...isa import Engine, Opcode, Space
 from .accesses import Access, Kind, granules
 from .finding import MOST, Finding
 from .order import Clock
@@ -12,10 +12,14 @@ from .stream import Stream
 
 ENGINES = len(Engine)
 
+Granules = slice | np.ndarray | tuple
+"""Some granules of a memory: an index, or (shape, first, strides)."""
+
 
 class Memory:
     """One memory. Arrays [granule]: by engine the ordinal of the last instruction that wrote, and read; ``last``, the index of the last
-    writer + 1 (0: nobody); ``fresh``, whether what was written last has not been read yet.
+    writer + 1 (0: nobody); ``fresh``, whether what was written last has not been read yet. ``skipped``: writers + 1 of which a reader takes a
+    part.
 
     Whole granules are written and, beyond the end of a run, read in part; so granules are as exact as bytes.
     """
@@ -29,6 +33,7 @@ class Memory:
         self.fresh = np.zeros(size, bool)
         self.undefined = np.ones(size, bool)
         self.any_undefined = True
+        self.skipped: set[int] = set()
 
     def next_program(self) -> None:
         """Another stream begins when all has ended. What memories hold stays."""
@@ -36,6 +41,7 @@ class Memory:
             table[:] = 0
         self.last_written, self.last_read = [0] * ENGINES, [0] * ENGINES
         self.last[:], self.fresh[:] = 0, False
+        self.skipped.clear()
 
 
 class Checker:
@@ -45,8 +51,10 @@ class Checker:
         self.bus = config.bus_bytes
         self.memories = {space: Memory(space, size) for space, size in granules(config).items()}
 
-    def begin(self, stream: Stream, findings: list[Finding]) -> None:
-        self.stream, self.findings = stream, findings
+    def begin(self, stream: Stream, findings: list[Finding], work=None) -> None:
+        """``work`` is told of every read, if given."""
+        self.stream, self.findings, self.work = stream, findings, work
+        self.pools = _pools(stream)
         for memory in self.memories.values():
             memory.next_program()
 
@@ -59,6 +67,8 @@ class Checker:
                 continue
             if access.kind == Kind.READ:
                 self._read(index, clock, memory, place, access)
+                if self.work:
+                    self.work.read(index, access, place)
             else:
                 self._write(index, clock, memory, place, access)
 
@@ -85,9 +95,8 @@ class Checker:
         first = wrapped * unit + fine.low
         if not fine.dims:
             return slice(first, first + 1)
-        if len(fine.dims) == 1:
-            ((count, stride),) = fine.dims
-            return slice(first, first + (count - 1) * stride + 1, stride)
+        if len(fine.dims) == 1 and fine.dims[0][1] == 1:
+            return slice(first, first + fine.dims[0][0])
         return tuple(n for n, _ in fine.dims), first, tuple(s for _, s in fine.dims)
 
     def _outside(self, index: int, memory: Memory, access: Access, word: int) -> None:
@@ -102,6 +111,9 @@ class Checker:
         memory.last_read[engine] = self.stream.ordinal[index]
         _set(memory.read[engine], place, self.stream.ordinal[index])
         _set(memory.fresh, place, False)
+        # Whoever strides, or pools, may have no use for what lies between, or for a rest.
+        if access.space == Space.ACTIVATION and (isinstance(place, tuple) or index in self.pools):
+            memory.skipped.update(np.unique(get(memory.last, place)).tolist())
 
     def _write(self, index: int, clock: Clock, memory: Memory, place, access: Access) -> None:
         engine = self.stream.engine[index]
@@ -125,7 +137,7 @@ class Checker:
         for engine in range(ENGINES):
             if engine == own or last[engine] <= clock[engine]:
                 continue
-            touched = _get(table[engine], place)
+            touched = get(table[engine], place)
             if touched.max() <= clock[engine]:
                 continue
             other = self.stream.at(engine, int(touched.max()))
@@ -139,7 +151,7 @@ class Checker:
         self._report(Finding("race", (other, index), text + fix))
 
     def _defined(self, index: int, memory: Memory, place, access: Access) -> None:
-        if memory.any_undefined and _get(memory.undefined, place).any():
+        if memory.any_undefined and get(memory.undefined, place).any():
             where = _indices(memory.size, place)
             where = where[memory.undefined[where]]
             text = f"{self.stream.name(index)} reads {self._bytes(memory, where)} (operand {access.operand}), which no instruction before it has "
@@ -150,12 +162,14 @@ class Checker:
 
     def _lost(self, memory: Memory, place, index: int | None) -> None:
         """A finding if something written was never read. ``index``: the instruction that overwrites it, None at the end."""
-        if not _get(memory.fresh, place).any():
+        if not get(memory.fresh, place).any():
             return
         where = _indices(memory.size, place)
         where = where[memory.fresh[where]]
         memory.fresh[where] = False
-        if not self._counts(memory):
+        if memory.skipped:
+            where = where[~np.isin(memory.last[where], list(memory.skipped))]
+        if not len(where):
             return
         other = int(memory.last[where].min()) - 1
         text = f"{self.stream.name(other)} writes {self._bytes(memory, where[memory.last[where] == other + 1])}, and "
@@ -175,9 +189,6 @@ class Checker:
                 )
             )
 
-    def _counts(self, memory: Memory) -> bool:
-        return True
-
     def _report(self, finding: Finding) -> None:
         if len(self.findings) < MOST:
             self.findings.append(finding)
@@ -189,13 +200,20 @@ class Checker:
         return f"{memory.space.name.lower()} bytes {first:#x}..{last:#x}{gaps}"
 
 
+def _pools(stream: Stream) -> set[int]:
+    """The vector instructions that reduce a window."""
+    groups = [group for group in stream.groups if group.opcode == Opcode.VECTOR]
+    return {i for group in groups for i in group.indices[group.count_ky * group.count_kx > 1].tolist()}
+
+
 def _view(array: np.ndarray, place: tuple) -> np.ndarray:
     shape, first, strides = place
     size = array.itemsize
     return np.ndarray(shape, array.dtype, array, first * size, tuple(s * size for s in strides))
 
 
-def _get(array: np.ndarray, place) -> np.ndarray:
+def get(array: np.ndarray, place: Granules) -> np.ndarray:
+    """Their part of ``array``, a view unless they are listed."""
     return _view(array, place) if isinstance(place, tuple) else array[place]
 
 
@@ -207,4 +225,4 @@ def _set(array: np.ndarray, place, value) -> None:
 
 
 def _indices(size: int, place) -> np.ndarray:
-    return np.unique(_get(np.arange(size), place))
+    return np.unique(get(np.arange(size), place))

@@ -4,7 +4,10 @@ from collections.abc import Sequence
 
 from ...config import Config
 from ...errors import GemmaryError
+from ...isa import Engine
 from ..program import Program
+from ..tensor import Stack, Tensor
+from ..weights import WeightTensor
 from .accesses import accesses
 from .external import External, Place, Use, transfers
 from .finding import MOST, Finding
@@ -13,6 +16,7 @@ from .memory import Checker
 from .order import check_overflow, check_use, clocks, semaphores
 from .stream import read_stream
 from .within import check_blocks, check_within
+from .work import Work
 
 
 class CheckError(GemmaryError):
@@ -34,7 +38,7 @@ def check_program(program: Program) -> list[Finding]:
             findings += checker.check(run.code, layer.name)
             if findings:
                 return findings[:MOST]
-    return checker.external.finish()
+    return checker.finish()
 
 
 def check_stream(
@@ -59,6 +63,7 @@ class StreamChecker:
         self.config = config
         self.memory, self.lines = Checker(config), Lines(config)
         self.external = External(config, memory_bytes, places)
+        self.work = Work(config, self.external) if places is not None else None
 
     def check(self, code: bytes, layers: Sequence[str] | str = ()) -> list[Finding]:
         """``layers`` is the name of the layer of each instruction, or of all."""
@@ -73,10 +78,14 @@ class StreamChecker:
         findings += check_overflow(stream, used, clock, self.config)
         accessed, transferred = accesses(stream, self.config), transfers(stream)
         findings += check_blocks(stream, self.config.bus_bytes) + check_within(stream, accessed)
-        self.memory.begin(stream, findings)
+        self.memory.begin(stream, findings, self.work)
         self.external.begin(stream, transferred, findings)
         self.lines.begin(stream, findings)
+        if self.work:
+            self.work.begin(stream)
         for i in range(stream.size):
+            if self.work and stream.engine[i] == Engine.LOAD:
+                self.work.load(i, accessed[i][0].space)
             self.memory.take(i, clock[i], accessed[i])
             if transferred[i] is not None:
                 self.external.take(i, clock[i], transferred[i])
@@ -84,12 +93,22 @@ class StreamChecker:
         self.memory.finish()
         return findings[:MOST]
 
+    def finish(self) -> list[Finding]:
+        """What only the end of a program shows."""
+        findings = self.external.finish()
+        return findings + (self.work.finish() if self.work else [])
+
 
 def _places(program: Program) -> list[Place]:
-    places = [Place("a constant", address, len(data), Use.SOURCE) for address, data in program.constants]
+    """Constants, inputs and results. All but packed images are transferred in whole granules."""
+    bus = program.config.bus_bytes
+    places = [
+        Place("a constant", at, len(data), Use.SOURCE, constant=True, grain=bus) for at, data in program.constants
+    ]
     taken = {place.address for place in places if place.size}
     for name, tensor in program.tensors.items():
         if tensor.address not in taken:
             use = Use.SOURCE if name in program.inputs else Use.RESULT
-            places.append(Place(name, tensor.address, tensor.size, use))
+            grain = bus if isinstance(tensor, Tensor | Stack | WeightTensor) else 1
+            places.append(Place(name, tensor.address, tensor.size, use, grain=grain))
     return places
