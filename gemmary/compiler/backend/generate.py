@@ -124,7 +124,7 @@ class Generator:
         bias = np.asarray(bias)[channels] if np.ndim(bias) else bias
         if op.scale is None:
             return Requantization(DType.INT32, bias)
-        q, scale = quantization(op.result), self.context.array(op.scale)
+        scale = self.context.array(op.scale)
         if np.ndim(bias) and scale.size == 1:
             scale = np.broadcast_to(scale, np.shape(self.context.array(op.bias)))
         mantissa, shift = mantissa_and_shift(scale)
@@ -136,7 +136,7 @@ class Generator:
             source = source.part(channels) if channels.stop is not None else source
             residual = ResidualOperand(source, quantization(op.residual).zero_point.data, int(m), int(s))
         return Requantization(
-            DType.INT8, bias, mantissa, shift, q.zero_point.data, op.low.value.data, op.high.value.data,
+            DType.INT8, bias, mantissa, shift, op.drain_zero_point, op.low.value.data, op.high.value.data,
             residual, None if op.table is None else self.context.array(op.table),
         )  # fmt: skip
 

@@ -3,6 +3,7 @@
 Both leave int32 sums where their result is ``i32``. With a result of ``!graph.q`` they go through steps 3 to 9 of
 docs/numerics.md: bias, ``scale`` (float32, one or one for each output channel: input scale · weight scale / output scale),
 ``residual`` times ``residual_scale``, the one rounding (half to even), the result's zero point, ``low`` … ``high``, ``table``.
+Before a table the zero point may be another one: ``zero_point``.
 
 The zero points of operands are those of their types; what padding reads is the input's zero point. Constant weights are plain
 ``i8`` (zero point 0); the bias is the plain one, without the term of the input's zero point.
@@ -29,6 +30,11 @@ _OPTIONAL = "".join(f"(`{name}` ${name}^ `:` type(${name}))? " for name in ("bia
 class Contraction(GraphOperation):
     """The part that convolution and matrix product share: everything behind the sum."""
 
+    @property
+    def drain_zero_point(self) -> int:
+        """What is added after rounding."""
+        return quantization(self.result).zero_point.data if self.zero_point is None else self.zero_point.value.data
+
     def check_drain(self, channels: int) -> None:
         result, wide = self.result, element_of(self.result) == i32
         self.check(wide or quantization(result) is not None, "the result must be of i32 or !graph.q")
@@ -47,6 +53,9 @@ class Contraction(GraphOperation):
             self.check(not wide, "an i32 result takes no residual")
             self.check_quantized("residual")
             self.check_shape("residual", shape_of(result))
+        if self.zero_point is not None:
+            self.check(self.table is not None, "zero_point belongs to a table: without one it is the result's")
+            self.check(-128 <= self.zero_point.value.data <= 127, "zero_point must be −128 to 127")
         if self.table is not None:
             self.check(not wide, "an i32 result takes no table")
             self.check(element_of(self.table) == i8 and shape_of(self.table) == (256,), "table must be tensor<256xi8>")
@@ -70,6 +79,7 @@ class Conv2D(Contraction):
     padding = prop_def(DenseArrayBase, default_value=NO_PADDING)
     groups = prop_def(IntegerAttr, default_value=integer(1))
     residual_scale = opt_prop_def(FloatAttr)
+    zero_point = opt_prop_def(IntegerAttr)
     low = prop_def(IntegerAttr, default_value=LOW)
     high = prop_def(IntegerAttr, default_value=HIGH)
 
@@ -113,6 +123,7 @@ class MatMul(Contraction):
     result = result_def(TensorType)
     transposed = opt_prop_def(UnitAttr)
     residual_scale = opt_prop_def(FloatAttr)
+    zero_point = opt_prop_def(IntegerAttr)
     low = prop_def(IntegerAttr, default_value=LOW)
     high = prop_def(IntegerAttr, default_value=HIGH)
 

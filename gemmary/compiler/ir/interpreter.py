@@ -120,7 +120,7 @@ def _drain(op: Conv2D | MatMul, sums: np.ndarray, get):
     if op.residual is not None:
         zero = quantization(op.residual).zero_point.data
         residual = get(op.residual), zero, op.residual_scale.value.data
-    zero, low, high = result.zero_point.data, op.low.value.data, op.high.value.data
+    zero, low, high = op.drain_zero_point, op.low.value.data, op.high.value.data
     y = numerics.requantize(sums, get(op.scale), zero, low, high, residual)
     return y if op.table is None else _look_up(get(op.table), y)
 

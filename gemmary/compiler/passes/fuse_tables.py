@@ -57,6 +57,7 @@ def _fuse(ctx: GraphContext, op: Table) -> None:
     elif isinstance(producer, Conv2D | MatMul):
         if producer.table is not None:
             entries = entries[ctx.array(producer.table).astype(np.int16) + 128]
+        properties["zero_point"] = integer(producer.drain_zero_point)
         operands[-1] = [insert(op, ctx.constant(f"{op.source}.table", entries), op.source)]
     else:
         return

@@ -1,17 +1,22 @@
-"""Add of two dequantized int8 tensors of one shape becomes ``graph.add``: both scaled and summed exactly, rounded once."""
+"""Add of two dequantized int8 tensors of one shape becomes ``graph.add``: both scaled and summed exactly, rounded once.
+
+A constant int8 operand, such as the bias of a matrix product that is quantized apart, is spread to the whole shape.
+"""
 
 from dataclasses import dataclass
 
+import numpy as np
 from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import SSAValue
 from xdsl.passes import ModulePass
 
 from ..ir.base import real
 from ..ir.dialect import GraphContext
-from ..ir.edges import Float
+from ..ir.edges import Float, Reinterpret
 from ..ir.numerics import multiplier
-from ..ir.types import quantization, shape_of
+from ..ir.types import Quantized, quantization, shape_of, tensor_type
 from ..ir.vector import Add
-from .matching import Mismatch, ending_of, factor, floats, insert, note, replace, source_of
+from .matching import Mismatch, ending_of, factor, floats, insert, note, replace, source_of, weights_of
 
 
 @dataclass(frozen=True)
@@ -26,8 +31,22 @@ class RaiseAdds(ModulePass):
                 note(each, reason)
 
 
+def _operand(ctx: GraphContext, op: Float, value: SSAValue) -> SSAValue:
+    weights = weights_of(ctx, value)
+    if weights is None or weights.scales.size > 1:
+        return source_of(value, "an operand")
+    zero = int(np.clip(-128 - weights.integers.min(), -128, 127))  # whatever it was, with this one they are int8
+    if weights.integers.max() + zero > 127:
+        raise Mismatch("a constant operand does not fit int8")
+    shape = shape_of(op.results[0])
+    array = np.broadcast_to((weights.integers + np.int32(zero)).astype(np.int8), shape)
+    constant = insert(op, ctx.constant(f"{op.source}.constant", np.ascontiguousarray(array)))
+    kind = tensor_type(shape, Quantized(float(weights.scales[0]), zero))
+    return insert(op, Reinterpret.build(operands=[constant], result_types=[kind]))
+
+
 def _raise(ctx: GraphContext, op: Float) -> None:
-    left, right = (source_of(value, "an operand") for value in op.inputs)
+    left, right = (_operand(ctx, op, value) for value in op.inputs)
     if shape_of(left) != shape_of(right):
         raise Mismatch("the operands have different shapes")
     ending = ending_of(ctx, op.results[0])
