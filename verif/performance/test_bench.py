@@ -7,7 +7,7 @@ import pytest
 
 from gemmary import cli
 from gemmary.bench import measure
-from gemmary.bench.problem import Problem
+from gemmary.bench.problem import NetworkProblem, Problem
 from gemmary.bench.row import CAUSES
 
 LAYER = ("--layer", "matmul:20,30,40")
@@ -48,6 +48,37 @@ def test_totals_count_layers(run):
     (total,) = report["networks"]
     assert status == 0 and total["macs"] == 264_192
     assert total["cycles"] == sum(row["count"] * row["cycles"] for row in report["rows"])
+
+
+def test_a_network_as_one_program(run, tmp_path):
+    status, out, _ = run("bench", "--suite", "autoencoder", "--device", "model", "--json")
+    (total,) = json.loads(out)["networks"]
+    fused = {name.removeprefix("fused_"): value for name, value in total.items() if name.startswith("fused_")}
+    assert status == 0 and fused["error"] is None and fused["mismatches"] is None
+    assert fused["cycles"] == fused["model_cycles"] < total["cycles"]
+    assert fused["roofline_efficiency"] == pytest.approx(total["bound"] / fused["cycles"])
+    assert sum(fused["lost"].values()) == pytest.approx(fused["cycles"] - total["macs"] / 256)
+    assert "Networks as one program" in (tmp_path / "index.html").read_text()
+    _, out, _ = run("bench", "--suite", "autoencoder", "--device", "emulator", "--json")
+    (total,) = json.loads(out)["networks"]
+    assert total["fused_cycles"] is None and total["fused_mismatches"] == 0
+
+
+def test_a_wrong_network_is_status_1(run, monkeypatch):
+    right = NetworkProblem.expected
+    monkeypatch.setattr(NetworkProblem, "expected", lambda self: right(self) + 1)
+    status, out, _ = run("bench", "--suite", "autoencoder", "--device", "emulator", "--json")
+    report = json.loads(out)
+    assert status == 1 and not report["passed"] and report["networks"][0]["fused_mismatches"] == 640
+
+
+def test_a_network_that_cannot_be_one_program(run):
+    """Its layers are measured all the same; one without steps is not tried."""
+    arguments = "--preset", "ulx3s-85f", "--device", "model"
+    status, out, _ = run("bench", "--suite", "autoencoder", *arguments)
+    assert status == 0 and "as one program: config 'ulx3s-85f'" in out and "rows = columns" in out
+    (total,) = json.loads(run("bench", "--suite", "autoencoder", *arguments, "--json")[1])["networks"]
+    assert total["fused_error"].startswith("config 'ulx3s-85f'") and total["fused_cycles"] is None and total["cycles"]
 
 
 def test_whole_networks_have_every_layer(run):

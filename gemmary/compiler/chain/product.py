@@ -8,14 +8,13 @@ from ...config import Config
 from ...isa import DType, Opcode, Space, walk_fields
 from ...workloads import INPUT, Conv, Mean, is_depthwise
 from ..builder import Region
+from .blocks import covering_lines, even_lines, growing_lines, shrinking_lines
 from .fit import fit
 from .means import in_parts
 from .windows import WindowTensor
 
-ROWS = 256
-"""Sums of a column tile that are taken at a time, about; a small image is taken as a whole."""
-
-WHOLE = 160
+ROWS, WHOLE = 256, 160
+"""Sums of a column tile that are taken at a time, about; and of an image that is taken as a whole."""
 
 TILE_BYTES = 8 << 10
 """Weights that are taken at a time where there are fewer positions than the array is deep."""
@@ -29,14 +28,12 @@ def weight_tiles(config: Config, weights: np.ndarray) -> np.ndarray:
     return padded.reshape(kh, kw, -(-cin // rows), rows, -1, columns).transpose(4, 2, 0, 1, 3, 5)
 
 
-def even_lines(height: int, width: int, most: int) -> list[int]:
-    """Lines of the fewest blocks of at most ``most`` positions, as equal as can be."""
-    count = -(-height // (most // width))
-    return [(i + 1) * height // count - i * height // count for i in range(count)]
-
-
 class ProductStep:
-    """Emits one step: for blocks of lines and column tiles a product, then its way back into the scratchpad."""
+    """Emits one step: for blocks of lines and column tiles a product, then its way back into the scratchpad.
+
+    All column tiles of a block come before the next block, so that a step which reads all channels of a few lines can begin; but where
+    depthwise steps follow, all blocks of a column tile, which is what they read first.
+    """
 
     def __init__(self, chain, step, number: int):
         self.chain, self.step, self.number, self.builder = chain, step, number, chain.builder
@@ -48,18 +45,12 @@ class ProductStep:
         self.constant = values.input_zero_point
         weights = values.weights if isinstance(operation, Conv) else values.weights[0][None, None]
         if isinstance(self.first, WindowTensor):
-            self.share, self.pitch, self.words, self.kernel = (
-                self.first.share,
-                self.first.pitch,
-                self.first.words,
-                (1, 1),
-            )
-            tiles = np.stack(
-                [weight_tiles(self.config, each[None, None]) for each in self.first.weights(weights)], axis=1
-            )
+            first, self.kernel = self.first, (1, 1)
+            self.share, self.pitch, self.words = first.share, first.pitch, first.words
+            tiles = np.stack([weight_tiles(config, each[None, None]) for each in first.weights(weights)], axis=1)
         else:
             self.share, self.pitch, self.words, self.kernel = 1, 0, self.source.words, self.window.kernel
-            tiles = weight_tiles(self.config, weights)[:, None]
+            tiles = weight_tiles(config, weights)[:, None]
         self.tiles = len(tiles)
         self.word_size = self.kernel[0] * self.kernel[1] * rows  # weight words of a tile and a channel word
         self.tile_size = self.share * self.words * self.word_size
@@ -69,13 +60,12 @@ class ProductStep:
         self.parameter = None
         room = config.accumulator_rows // 2
         fit(step, f"a line of {self.window.out_width} sums", self.window.out_width, "half of accumulator_rows", room)
-        self.rows, self.whole = min(ROWS, room), min(WHOLE, room)
+        self.most = min(ROWS, room)
 
     def emit(self) -> None:
         blocks, tiles = self._blocks(), self._tile_groups()
-        outer = len(blocks) > 1 and not all(is_depthwise(s.operation) for s in self.chain.readers(self.step.name))
-        if self.number == 0 and len(blocks) > 1:
-            outer = True
+        by_words = all(is_depthwise(step.operation) for step in self.chain.readers(self.step.name))
+        outer = len(blocks) > 1 and (self.number == 0 or not by_words)
         if outer:
             start = self.chain.take_weights(self.step, self.tiles * self.tile_size)
             places = {group: start + group[0] * self.tile_size for group in tiles}
@@ -117,35 +107,24 @@ class ProductStep:
     def _blocks(self) -> list[tuple[int, int]]:
         """(first, count) of the output lines of each block."""
         height, width = self.window.out_height, self.window.out_width
-        if self.number == 0 and height > 1:
-            sizes = self._first_sizes(height, width)
+        if self.number == 0 and height > 1 and self.tiles > 1 and self.share == 1:
+            sizes = covering_lines(self.config, height, width, self.most)
+        elif self.number == 0 and height > 1:
+            sizes = growing_lines(self.config, height, width, self.share, self.most)
         elif self._averaged and in_parts(self.config, self.step.operation.output_shape):
-            least = -(-3 * self.config.rows // 2 // width)
-            most = max(1, min(self.rows // width, -(-3 * (height - least) // 5)))
-            sizes = (
-                [most] * ((height - least) // most)
-                + [(height - least) % most] * bool((height - least) % most)
-                + [least]
-            )
+            sizes = shrinking_lines(self.config, height, width, self.most)
+        elif height * width <= min(WHOLE, self.most):
+            sizes = [height]
         else:
-            rows = self.rows if self.words * self.kernel[0] * self.kernel[1] < 4 else -(-self.rows // 2)
-            sizes = even_lines(height, width, self.whole if height * width <= self.whole else max(rows, width))
+            # The more products a sum has, the smaller are the blocks that cover the way back of the one before.
+            sizes = even_lines(height, width, self.most if self._products < 4 else self.most // 2)
         starts = np.cumsum([0, *sizes])
         return list(zip(starts.tolist(), sizes))
 
-    def _first_sizes(self, height: int, width: int) -> list[int]:
-        """Lines of the blocks of the first step, whose input is still to come: small ones first. With several column tiles the first
-        block gives the array work for as long as all weights take to come."""
-        if self.tiles > 1 and self.share == 1:
-            first = min(height, -(-11 * self.config.rows // 4 // width))
-            first = min(first, self.rows // width)
-            return [first, *even_lines(height - first, width, self.rows)] if first < height else [height]
-        least, most = -(-2 * self.config.rows * self.share // width), max(1, self.rows // 2 // width)
-        sizes, size = [], least
-        while sum(sizes) < height:
-            sizes.append(min(size, height - sum(sizes)))
-            size = max(least, min(2 * size, most))
-        return sizes
+    @property
+    def _products(self) -> int:
+        """Weight tiles that meet a position for one sum."""
+        return self.words * self.kernel[0] * self.kernel[1]
 
     @property
     def _averaged(self) -> bool:
@@ -157,14 +136,12 @@ class ProductStep:
         """(first, count) of the column tiles that are taken at a time."""
         if self.share > 1 or self.window.positions >= self.config.rows:
             return [(tile, 1) for tile in range(self.tiles)]
-        size = min(TILE_BYTES // self.tile_size // self.config.columns, self.rows // self.window.positions)
-        size = max(1, size)
+        size = max(1, min(TILE_BYTES // self.tile_size // self.config.columns, self.most // self.window.positions))
         return [(tile, min(size, self.tiles - tile)) for tile in range(0, self.tiles, size)]
 
     def _atom(self, block, group, place: int, *, load: bool, begin: bool) -> None:
         positions = block[0] * self.window.out_width, block[1] * self.window.out_width
-        added = self.words * self.kernel[0] * self.kernel[1] > 1
-        row = self.chain.sums.take(group[1] * positions[1], added=added)
+        row = self.chain.sums.take(group[1] * positions[1], added=self._products > 1)
         for number, words in enumerate(self._parts(block, begin)):
             if group[0] == 0:
                 self._need_input(block, words, number)
@@ -200,8 +177,8 @@ class ProductStep:
             last = words[0] + words[1] + (self.share - 1) * self.pitch
         else:
             (kh, _), sy, top = self.kernel, self.window.stride[0], self.window.padding[0][0]
-            begin = max(0, block[0] * sy - top)
-            end = min(self.window.height, (block[0] + block[1] - 1) * sy - top + kh)
+            begin = min(max(0, block[0] * sy - top), self.window.height - 1)
+            end = max(min(self.window.height, (block[0] + block[1] - 1) * sy - top + kh), begin + 1)
             first, count, last = begin * self.window.width, (end - begin) * self.window.width, words[0] + words[1]
         return [self.source.region(w, first, count) for w in range(words[0], last)]
 
