@@ -45,7 +45,8 @@ def variants(
     """Every combination of ``values``, latencies and bytes a cycle; and (name, why) of those that no accelerator can have.
 
     ``values`` has lists by FIELDS, and by "array" pairs of rows and columns. Lanes and bus follow an array that is too narrow for
-    those of ``base``, unless they are given. InputError for a field that is unknown, and where nothing is left."""
+    those of ``base``, unless they are given; it has no window where its shape allows none. InputError for a field that is unknown, and
+    where nothing is left."""
     for name in values:
         if name not in FIELDS and name != "array":
             raise InputError(f"cannot vary {name}: choose among array, {', '.join(FIELDS)}")
@@ -73,6 +74,8 @@ def _changes(base: Config, chosen: dict) -> tuple[dict[str, int], str]:
     changes |= {name: value * FIELDS[name] for name, value in chosen.items()}
     columns = changes.get("columns", base.columns)
     narrow = {name: columns for name in ("lanes", "bus_bytes") if getattr(base, name) > columns > 0}
+    if not changes.get("rows", base.rows) == columns >= 16:
+        narrow["window_line"] = 0
     return narrow | changes, " ".join(words) or base.name
 
 
