@@ -44,4 +44,4 @@ def test_causes():
     thin = model("matmul:1,256,512")  # every tile waits for its weights, 15 of 16 cycles
     assert thin.lost["weights"] > 0.7 * thin.cycles
     slow = model("matmul:256,256,256", bytes_per_cycle=1)
-    assert slow.lost["load"] + slow.lost["weights"] > 0.5 * slow.cycles
+    assert slow.lost["load"] + slow.lost["weights"] > 0.6 * sum(slow.lost.values()) > 0.3 * slow.cycles
