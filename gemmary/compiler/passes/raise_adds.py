@@ -35,11 +35,12 @@ def _operand(ctx: GraphContext, op: Float, value: SSAValue) -> SSAValue:
     weights = weights_of(ctx, value)
     if weights is None or weights.scales.size > 1:
         return source_of(value, "an operand")
-    zero = int(np.clip(-128 - weights.integers.min(), -128, 127))  # whatever it was, with this one they are int8
-    if weights.integers.max() + zero > 127:
+    least, most = int(weights.integers.min()), int(weights.integers.max())
+    zero = max(-128, min(127, -128 - least))  # whatever it was, with this one they are int8
+    if most + zero > 127:
         raise Mismatch("a constant operand does not fit int8")
     shape = shape_of(op.results[0])
-    array = np.broadcast_to((weights.integers + np.int32(zero)).astype(np.int8), shape)
+    array = np.broadcast_to((weights.integers.astype(np.int32) + zero).astype(np.int8), shape)
     constant = insert(op, ctx.constant(f"{op.source}.constant", np.ascontiguousarray(array)))
     kind = tensor_type(shape, Quantized(float(weights.scales[0]), zero))
     return insert(op, Reinterpret.build(operands=[constant], result_types=[kind]))

@@ -1,0 +1,150 @@
+"""ONNX models in, against onnxruntime: as it computes without its optimizations, which saturate sums on some processors."""
+
+import numpy as np
+import pytest
+
+from gemmary.config import preset
+from gemmary.errors import InputError
+from gemmary.runtime.device import open_device
+
+onnx = pytest.importorskip("onnx", reason="needs the extra onnx: pip install 'gemmary[onnx]'")
+runtime = pytest.importorskip("onnxruntime", reason="needs the extra onnx: pip install 'gemmary[onnx]'")
+
+from onnx import TensorProto, helper  # noqa: E402
+
+from gemmary.compiler import ir  # noqa: E402
+from gemmary.compiler.backend import compile_model, explain, run_compiled  # noqa: E402
+from gemmary.compiler.frontends.models import load_model  # noqa: E402
+from gemmary.compiler.frontends.onnx import import_onnx  # noqa: E402
+from gemmary.compiler.frontends.onnx_export import export_onnx  # noqa: E402
+from gemmary.compiler.passes import run_pipeline  # noqa: E402
+from gemmary.models.digits import load_digits  # noqa: E402
+from verif.compiler import onnx_models  # noqa: E402
+from verif.golden import network as golden  # noqa: E402
+
+FAST = ("silu", "residual", "mlp")
+BATCH = 8
+
+TIES = {"average_pool": 0.35}
+"""Means of four int8 numbers end on a tie every fourth time, where float32 sums fall to either side."""
+
+
+def session(model):
+    options = runtime.SessionOptions()
+    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 3
+    return runtime.InferenceSession(model.SerializeToString(), options)
+
+
+def steps(found, expected, model):
+    """Differences in units of the output's quantization."""
+    (output,) = model.outputs.values()
+    op = output.owner
+    while op.name != "graph.dequantize":
+        op = op.operands[0].owner
+    return np.abs(found - expected) / op.input.type.element_type.scale.data
+
+
+def cases(*fast):
+    return [pytest.param(n, marks=() if n in fast else pytest.mark.nightly) for n in onnx_models.CASES]
+
+
+@pytest.mark.parametrize("opset", [13, 17, 21])
+def test_every_opset(opset):
+    check_against_onnxruntime("conv_relu", opset)
+
+
+@pytest.mark.parametrize("name", cases(*FAST))
+def test_results_are_those_of_onnxruntime(name):
+    check_against_onnxruntime(name, 17)
+
+
+def check_against_onnxruntime(name, opset):
+    quantized, x = onnx_models.quantized(name, opset), onnx_models.inputs_of(name, BATCH)
+    (expected,) = session(quantized).run(None, {"x": x})
+    model = import_onnx(quantized, batch=BATCH)
+    for each in (model, run_pipeline(import_onnx(quantized, batch=BATCH))):
+        (found,) = ir.interpret(each, {"x": x}).values()
+        differences = steps(found, expected, each)
+        assert found.shape == expected.shape and differences.max() < 1.5
+        assert np.count_nonzero(differences > 0.5) <= max(1, TIES.get(name, 0.001) * differences.size)
+
+
+@pytest.mark.parametrize("name", cases("depthwise_hardswish"))
+def test_programs_compute_what_the_reference_does(name):
+    config = preset("small")
+    model = run_pipeline(import_onnx(onnx_models.quantized(name), batch=2))
+    compiled, x = compile_model(model, config), onnx_models.inputs_of(name, 2)
+    (expected,) = ir.interpret(model, {"x": x}).values()
+    (found,) = run_compiled(compiled, open_device("emulator", config), {"x": x}).outputs.values()
+    np.testing.assert_array_equal(found, expected)
+    totals = explain(compiled)["totals"]
+    assert totals["device_share"] == 1.0
+    assert [op.source for op in compiled.fallbacks] == (["mul5"] if name == "unsupported" else [])
+
+
+def test_digits_equal_the_golden_network():
+    digits = load_digits()
+    network, images = digits.network, digits.images[:32]
+    model = import_onnx(export_onnx(network, "batch"), sizes={"batch": 32})
+    q = network.quantization[network.input]
+    x = (images.astype(np.float32) - q.zero_point) * np.float32(q.scale)
+    expected = golden.run(network, images)[network.output]
+    out = network.quantization[network.output]
+    for each in (model, run_pipeline(model)):
+        real = ir.interpret(each, {"input": x})["output"]
+        np.testing.assert_array_equal(np.rint(real / np.float32(out.scale)) + out.zero_point, expected)
+
+
+def test_layers_fuse_as_the_network_has_them():
+    model = run_pipeline(import_onnx(export_onnx(load_digits().network), batch=1))
+    kinds = [op.name.removeprefix("graph.") for op in model.operations]
+    assert [kind for kind in kinds if kind not in ("reshape", "quantize", "dequantize")] == [
+        "conv2d",
+        "conv2d",
+        "max_pool",
+        "conv2d",
+    ]
+
+
+def test_symbolic_sizes_are_named():
+    model = export_onnx(load_digits().network, "images")
+    with pytest.raises(InputError, match=r"input 'input': axis 0 \(images\) has no fixed size: give --batch N"):
+        import_onnx(model)
+    with pytest.raises(InputError, match="size 'images' must be at least 1, not 0"):
+        import_onnx(model, sizes={"images": 0})
+
+
+def one_node(kind, inputs, shape=(1, 4), opset=17, dtype=TensorProto.FLOAT, **options):
+    values = [helper.make_tensor_value_info(name, dtype, shape) for name in inputs]
+    node = helper.make_node(kind, inputs, ["y"], name="node", **options)
+    graph = helper.make_graph([node], "one", values, [helper.make_tensor_value_info("y", TensorProto.UNDEFINED, None)])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+
+
+@pytest.mark.parametrize(
+    ("model", "sentence"),
+    [
+        (lambda: one_node("Relu", ["x"], opset=12), "the model's opset must be 13 to 21, not 12"),
+        (lambda: one_node("NonZero", ["x"]), "operator 'node': the shape of its result 'y' depends on the data"),
+        (lambda: one_node("Relu", ["x"], shape=(1, "n")), r"axis 1 \(n\) has no fixed size: give --size n=N"),
+        (lambda: one_node("Relu", ["x"], dtype=TensorProto.FLOAT16), "dtype FLOAT16 is not supported"),
+        (lambda: one_node("Reshape", ["x", "z"]), "tensor|operator 'node'"),
+    ],
+)
+def test_models_that_cannot_be_read_get_one_sentence(model, sentence):
+    with pytest.raises(InputError, match=sentence) as error:
+        import_onnx(model(), batch=1)
+    assert "\n" not in str(error.value)
+
+
+def test_files_that_are_no_models(tmp_path):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"\xff\xfe nonsense")
+    with pytest.raises(InputError, match="is no ONNX model"):
+        load_model(path)
+    onnx.save(one_node("Relu", ["x"]), path)
+    with pytest.raises(InputError, match="is not quantized: give inputs to calibrate it with"):
+        load_model(path)
+    with pytest.raises(InputError, match=r"the suffix of a model must be one of .onnx, .mlir"):
+        load_model(tmp_path / "model.tflite")
