@@ -76,8 +76,6 @@ def _changes(base: Config, chosen: dict) -> tuple[dict[str, int], str]:
     narrow = {name: columns for name in ("lanes", "bus_bytes") if getattr(base, name) > columns > 0}
     if not changes.get("rows", base.rows) == columns >= 16:
         narrow["window_line"] = 0
-    if not changes.get("rows", base.rows) == columns >= 16:
-        narrow["window_line"] = 0
     return narrow | changes, " ".join(words) or base.name
 
 
