@@ -1,11 +1,13 @@
 """Networks as one program: every tensor against NumPy, NumPy against the golden model; and what cannot be one program."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from gemmary.compiler.chain import chain_input, compile_chain, reference_chain
+from gemmary.compiler.chain.memory import place_tensors
 from gemmary.compiler.chain.values import ChainValues
 from gemmary.compiler.checker import check_program
 from gemmary.config import PRESETS
@@ -58,6 +60,9 @@ SOME = {
         Mean(5, 4, (6, 6, 40)),
         dense(40, 70, activation="relu"),
         dense(70, 9),
+    ),
+    "the input again": chain(
+        (20, 20, 20), conv(20, 20, 20, 20, 3, 1, 1), (conv(20, 20, 20, 20, residual=True), None, INPUT)
     ),
     "first": chain(
         (17, 9, 3), conv(17, 9, 3, 24, 5, 2, 2, activation="relu"), conv(9, 5, 24, 20, 3, 1, 1), Mean(9, 5, (9, 5, 20))
@@ -146,6 +151,30 @@ def test_activations_stay_alive(name):
         assert np.mean(np.abs(tensor.astype(int) + 0.5) > 127) < 0.25, step.name
         assert np.mean(tensor == tensor.min()) < 0.8 and len(np.unique(tensor)) >= min(tensor.size, 4), step.name
         assert np.mean(tensor != other[step.name]) > 0.1, step.name
+
+
+@pytest.mark.parametrize("name", [*TINY, *SOME])
+def test_tensors_that_are_needed_together_lie_apart(name):
+    """In the smallest memory that holds them."""
+    network = load(name) if name in TINY else SOME[name]
+    *positions, channels = network.input
+    source, placed = (-(-channels // 16), math.prod(positions)), {}
+    for size in (1 << n for n in range(10, 20)):
+        try:
+            placed = place_tensors(replace(BASE, activation_bytes=size), network, source)
+            break
+        except InputError:
+            continue
+    last = {tensor: i for i, step in enumerate(network.steps) for tensor in step.reads}
+    for i, step in enumerate(network.steps):
+        made = {INPUT, *(each.name for each in network.steps[: i + 1])}
+        words = [
+            word
+            for tensor in made
+            if last.get(tensor, len(network.steps)) >= i or tensor == step.name
+            for word in range(placed[tensor].address, placed[tensor].address + placed[tensor].size)
+        ]
+        assert len(words) == len(set(words)) and max(words) < size // 16
 
 
 def test_the_seed_decides():

@@ -75,7 +75,7 @@ class DepthwiseStep:
     def _shared(self) -> bool:
         """Whether the last line of a word is the padding above the next one."""
         window, (top, _) = self.window, self.window.padding[0]
-        return window.stride[0] == 1 and top == 1 and window.out_height + WINDOW - 1 - top > window.height
+        return top == 1 and (window.out_height - 1) * window.stride[0] + WINDOW - 1 - top >= window.height
 
     def _piece(self, words: tuple[int, int], piece: Piece, weight: int, parameter: int) -> None:
         window, source, block, (word, count) = self.window, self.source, piece.block, words
