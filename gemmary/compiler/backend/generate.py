@@ -121,14 +121,16 @@ class Generator:
     # Contractions.
 
     def requantization(self, op: Conv2D | MatMul, bias, channels: slice = slice(None)) -> Requantization:
-        bias = np.asarray(bias)[channels] if np.ndim(bias) else bias
+        """Behind the sums; ``bias`` is an int, or the array of all channels, of which ``channels`` are taken."""
+        each = np.ndim(bias) > 0
+        sums = np.asarray(bias)[channels] if each else bias
         if op.scale is None:
-            return Requantization(DType.INT32, bias)
-        scale = self.context.array(op.scale)
-        if np.ndim(bias) and scale.size == 1:
-            scale = np.broadcast_to(scale, np.shape(self.context.array(op.bias)))
-        mantissa, shift = mantissa_and_shift(scale)
-        mantissa, shift = (mantissa[channels], shift[channels]) if np.ndim(bias) else (int(mantissa[0]), int(shift[0]))
+            return Requantization(DType.INT32, sums)
+        mantissa, shift = mantissa_and_shift(self.context.array(op.scale))
+        if each:
+            mantissa, shift = (np.broadcast_to(array, np.shape(bias))[channels] for array in (mantissa, shift))
+        else:
+            mantissa, shift = int(mantissa[0]), int(shift[0])
         residual = None
         if op.residual is not None:
             m, s = mantissa_and_shift(op.residual_scale.value.data)
@@ -136,7 +138,7 @@ class Generator:
             source = source.part(channels) if channels.stop is not None else source
             residual = ResidualOperand(source, quantization(op.residual).zero_point.data, int(m), int(s))
         return Requantization(
-            DType.INT8, bias, mantissa, shift, op.drain_zero_point, op.low.value.data, op.high.value.data,
+            DType.INT8, sums, mantissa, shift, op.drain_zero_point, op.low.value.data, op.high.value.data,
             residual, None if op.table is None else self.context.array(op.table),
         )  # fmt: skip
 
@@ -188,18 +190,26 @@ class Generator:
     def _product_of_run_time(self, op: MatMul) -> tuple[Run, ...]:
         if prod(shape_of(op.input)[:-2]) > 1:
             raise InputError("several products of computed tensors at once")
-        if op.bias is not None:
-            raise InputError("a bias on a product of computed tensors")
         zeros = {quantization(value).zero_point.data for value in (op.input, op.weight)}
         if zeros != {0}:
             raise InputError("the operands of a product of computed tensors need the zero point 0")
         left, right, target = (
             self._matrix(tensor) for tensor in (self.read(op.input), self.read(op.weight), self.write(op.result))
         )
-        requantization = self.requantization(op, 0)
+        alike = op.bias is None and (op.scale is None or self.context.array(op.scale).size == 1)
+        bias = (
+            0
+            if alike
+            else np.zeros(shape_of(op.result)[-1], np.int32)
+            if op.bias is None
+            else self.context.array(op.bias)
+        )
+        requantization = self.requantization(op, bias)
         kind = RowOperand if op.transposed is None else KeyOperand
         operand = kind(right, self.config.rows, self.config.columns)
-        addresses = 0, self.layout.table(requantization)
+        addresses = (
+            (0, self.layout.table(requantization)) if alike else self.layout.requantization(requantization, len(bias))
+        )
         window = Window(1, 1, left.positions)
         return lower_contraction(self.config, Contraction(left, operand, target, window, requantization, *addresses))
 
