@@ -44,11 +44,16 @@ def program(name: str) -> Program:
 
 
 @cache
+def case(name: str) -> Case:
+    """With random inputs."""
+    layer = LAYERS[name][1]
+    return case_of(program(name), tuple(layer_inputs(layer, seed) for seed in range(ROUNDS)))
+
+
+@cache
 def cases() -> dict[str, Case]:
-    """Every layer, and the digits network, with random inputs."""
-    found = {}
-    for name, (_, layer) in LAYERS.items():
-        found[name] = case_of(program(name), tuple(layer_inputs(layer, seed) for seed in range(ROUNDS)))
+    """Every layer, and the digits network."""
+    found = {name: case(name) for name in LAYERS}
     digits = load_digits()
     images = [{digits.network.input: digits.images[i : i + 1]} for i in range(ROUNDS)]
     found["digits"] = case_of(compile_network(PRESETS["small"], digits.network, 1), tuple(images))

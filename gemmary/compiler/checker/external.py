@@ -109,8 +109,8 @@ class External:
         if place is None or transfer.last >= place.address + place.size:
             if self.known or not load:
                 self._nowhere(index, transfer, load)
-            elif number + 1 < len(self.places):
-                for other in self.places[max(0, number) :]:
+            else:
+                for other in self.places:
                     if other.address <= transfer.last and other.address + other.size > transfer.first:
                         self._load_part(index, clock, transfer, other)
             return

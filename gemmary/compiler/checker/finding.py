@@ -7,9 +7,8 @@ from dataclasses import asdict, dataclass
 class Finding:
     """One sentence about a broken ``rule``; ``instructions`` are the indices it names, in the order of the stream.
 
-    Rules: ``encoding``, ``address``, ``bus`` (external memory), ``blocked``, ``waiters``, ``overflow``, ``left`` (semaphores),
-    ``race``, ``undefined`` (read before written), ``lost`` (overwritten before read, or never read), ``within`` (an instruction
-    and itself), ``result`` (a byte of a result missing or stored twice).
+    Of legal streams: ``encoding``, ``address``, ``bus`` (external memory), ``blocked``, ``waiters``, ``overflow`` (semaphores), ``race``,
+    ``within`` (an instruction and itself), ``undefined`` (read before written). Of sensible programs: those in SENSE.
     """
 
     rule: str
@@ -22,6 +21,10 @@ class Finding:
     def as_dict(self) -> dict:
         return asdict(self)
 
+
+SENSE = ("left", "lost", "result", "uneven")
+"""A semaphore is left above 0; something is overwritten before it is read, or never read; a byte of a result is missing or stored twice;
+a constant is not used evenly."""
 
 MOST = 20
 """Findings that are worth reading: the later ones follow from the first."""

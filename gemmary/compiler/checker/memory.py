@@ -45,9 +45,10 @@ class Memory:
 
 
 class Checker:
-    """Takes the accesses of one instruction after the other, in program order."""
+    """Takes the accesses of one instruction after the other, in program order. With ``sense`` nothing written may be lost."""
 
-    def __init__(self, config: Config):
+    def __init__(self, config: Config, sense: bool):
+        self.sense = sense
         self.bus = config.bus_bytes
         self.memories = {space: Memory(space, size) for space, size in granules(config).items()}
 
@@ -112,7 +113,7 @@ class Checker:
         _set(memory.read[engine], place, self.stream.ordinal[index])
         _set(memory.fresh, place, False)
         # Whoever strides, or pools, may have no use for what lies between, or for a rest.
-        if access.space == Space.ACTIVATION and (isinstance(place, tuple) or index in self.pools):
+        if self.sense and access.space == Space.ACTIVATION and (isinstance(place, tuple) or index in self.pools):
             memory.skipped.update(np.unique(get(memory.last, place)).tolist())
 
     def _write(self, index: int, clock: Clock, memory: Memory, place, access: Access) -> None:
@@ -121,7 +122,7 @@ class Checker:
         self._race(index, clock, memory, place, access, memory.read, memory.last_read, "writes", "reads")
         if access.kind == Kind.ADD:
             self._defined(index, memory, place, access)
-        else:
+        elif self.sense:
             self._lost(memory, place, index)
         memory.last_written[engine] = self.stream.ordinal[index]
         _set(memory.written[engine], place, self.stream.ordinal[index])

@@ -10,7 +10,7 @@ from ..tensor import Stack, Tensor
 from ..weights import WeightTensor
 from .accesses import accesses
 from .external import External, Place, Use, transfers
-from .finding import MOST, Finding
+from .finding import MOST, SENSE, Finding
 from .lines import Lines
 from .memory import Checker
 from .order import check_overflow, check_use, clocks, semaphores
@@ -44,8 +44,8 @@ def check_program(program: Program) -> list[Finding]:
 def check_stream(
     config: Config, code: bytes, memory_bytes: int | None = None, layers: Sequence[str] = ()
 ) -> list[Finding]:
-    """What is wrong with one encoded stream, with ``memory_bytes`` of external memory of which nothing else is known. ``layers`` names
-    the layer of each instruction."""
+    """What is illegal in one encoded stream, with ``memory_bytes`` of external memory of which nothing else is known. ``layers`` names
+    the layer of each instruction. A legal stream may well be senseless: the rules SENSE are for programs."""
     size = 1 << config.address_bits if memory_bytes is None else memory_bytes
     return StreamChecker(config, size, None).check(code, layers)
 
@@ -61,9 +61,10 @@ class StreamChecker:
 
     def __init__(self, config: Config, memory_bytes: int, places: list[Place] | None):
         self.config = config
-        self.memory, self.lines = Checker(config), Lines(config)
+        self.sense = places is not None
+        self.memory, self.lines = Checker(config, self.sense), Lines(config)
         self.external = External(config, memory_bytes, places)
-        self.work = Work(config, self.external) if places is not None else None
+        self.work = Work(config, self.external) if self.sense else None
 
     def check(self, code: bytes, layers: Sequence[str] | str = ()) -> list[Finding]:
         """``layers`` is the name of the layer of each instruction, or of all."""
@@ -71,7 +72,7 @@ class StreamChecker:
         if isinstance(stream, Finding):
             return [stream]
         used = semaphores(stream)
-        findings = check_use(stream, used)[:MOST]
+        findings = [f for f in check_use(stream, used) if self.sense or f.rule not in SENSE][:MOST]
         if any(f.rule in ("blocked", "waiters") for f in findings):
             return findings  # what is ordered is not defined then
         clock = clocks(stream, used)
@@ -90,7 +91,8 @@ class StreamChecker:
             if transferred[i] is not None:
                 self.external.take(i, clock[i], transferred[i])
             self.lines.take(i)
-        self.memory.finish()
+        if self.sense:
+            self.memory.finish()
         return findings[:MOST]
 
     def finish(self) -> list[Finding]:

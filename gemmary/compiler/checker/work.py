@@ -47,6 +47,8 @@ class Work:
         if space not in SPACES:
             return
         where, source = self.copies[index]
+        if where.max() >= len(self.origin[space]):
+            return  # outside of the memory: that is a finding already
         self._flush(space, where)
         self.origin[space][where] = -1 if source is None else source
 
@@ -84,10 +86,12 @@ class Work:
         while len(origin):
             place = self.external.at(int(origin[0]))
             inside = (origin >= place.address) & (origin < place.address + place.size)
+            inside[0] = True  # in no place: that is a finding already
             if place.use == Use.SOURCE and place.constant:
                 size = -(-place.size // self.config.bus_bytes)
                 total = self.totals.setdefault(place.address, np.zeros(size, np.int64))
-                np.add.at(total, (origin[inside] - place.address) // self.config.bus_bytes, uses[inside])
+                granule = (origin[inside] - place.address) // self.config.bus_bytes
+                np.add.at(total, np.clip(granule, 0, size - 1), uses[inside])
             origin, uses = origin[~inside], uses[~inside]
 
 
