@@ -13,7 +13,7 @@ runtime = pytest.importorskip("onnxruntime", reason="needs the extra onnx: pip i
 from onnx import TensorProto, helper  # noqa: E402
 
 from gemmary.compiler import ir  # noqa: E402
-from gemmary.compiler.backend import compile_model, explain, run_compiled  # noqa: E402
+from gemmary.compiler.backend import compile_model, explain, run_compiled, signal_to_noise  # noqa: E402
 from gemmary.compiler.frontends.models import load_model  # noqa: E402
 from gemmary.compiler.frontends.onnx import import_onnx  # noqa: E402
 from gemmary.compiler.frontends.onnx_export import export_onnx  # noqa: E402
@@ -148,3 +148,21 @@ def test_files_that_are_no_models(tmp_path):
         load_model(path)
     with pytest.raises(InputError, match=r"the suffix of a model must be one of .onnx, .mlir"):
         load_model(tmp_path / "model.tflite")
+
+
+def test_quantization_errors_are_those_of_the_float_model():
+    digits = load_digits()
+    q = digits.network.quantization["image"]
+    x = {"input": (digits.images[:16].astype(np.float32) - q.zero_point) * np.float32(q.scale)}
+    exported = export_onnx(digits.network, "batch")
+    model, lowered = (import_onnx(exported, batch=16) for _ in range(2))
+    ratios = signal_to_noise(model, run_pipeline(lowered), x)
+    assert ratios.pop("image") == 999.0  # pixels are int8 without loss
+    assert ratios.keys() == {"conv1.conv", "conv2.conv", "pool.pool", "dense.gemm"}
+    assert all(35 < ratio < 60 for ratio in ratios.values())
+    # A step that is four times as coarse costs about 12 dB.
+    tensor = next(each for each in exported.graph.initializer if each.name == "conv1.scale")
+    tensor.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor) * np.float32(4), "conv1.scale"))
+    model, lowered = (import_onnx(exported, batch=16) for _ in range(2))
+    coarse = signal_to_noise(model, run_pipeline(lowered), x)
+    assert ratios["conv1.conv"] - 15 < coarse["conv1.conv"] < ratios["conv1.conv"] - 8

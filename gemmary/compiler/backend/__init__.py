@@ -2,7 +2,8 @@
 
 from .binary import load_compiled, save_compiled
 from .compiled import Compiled, compile_model
+from .errors import signal_to_noise
 from .execution import run_compiled
 from .explain import explain
 
-__all__ = ["Compiled", "compile_model", "explain", "load_compiled", "run_compiled", "save_compiled"]
+__all__ = ["Compiled", "compile_model", "explain", "load_compiled", "run_compiled", "save_compiled", "signal_to_noise"]

@@ -1,5 +1,6 @@
 """What becomes of a model: for every operator its engine, predicted cycles, bytes, and why it runs on the host if it does."""
 
+from collections.abc import Mapping
 from math import prod
 
 from xdsl.ir import Operation
@@ -12,12 +13,12 @@ from .partition import TENSOR, WORK, reason_on_host
 from .work import macs_of, moved_bytes
 
 
-def explain(compiled: Compiled) -> dict:
+def explain(compiled: Compiled, errors: Mapping[str, float] | None = None) -> dict:
     """``operators`` in the order in which they run, and ``totals``.
 
     ``engine`` of an operator is tensor (with the vector engine as its drain), vector, host, or none (nothing is to be done);
     ``cycles`` are those that the cycle model predicts, 0 on the host; ``bytes`` go through external memory, on the host through
-    NumPy. ``fallback`` says why what computes something is on the host.
+    NumPy. ``fallback`` says why what computes something is on the host. ``errors`` (of ``signal_to_noise``) adds ``sqnr_db``.
     """
     rows = []
     for step in compiled.steps:
@@ -25,6 +26,8 @@ def explain(compiled: Compiled) -> dict:
         for op in step.segment.ops:
             layer = None if layers is None or isinstance(op, Reshape) else next(layers)
             rows.append(_row(compiled, op, step.program is not None, layer))
+            if errors is not None:
+                rows[-1]["sqnr_db"] = errors.get(compiled.names[op.results[0]])
     macs = sum(row["macs"] for row in rows)
     on_device = sum(row["macs"] for row in rows if row["engine"] in ("tensor", "vector"))
     cycles = sum(row["cycles"] for row in rows)

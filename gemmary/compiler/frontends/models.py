@@ -17,14 +17,15 @@ def load_model(
     sizes: Mapping[str, int] | None = None,
     batch: int | None = None,
     calibration: Mapping[str, np.ndarray] | None = None,
+    raised: bool = True,
 ) -> Model:
-    """The model of a file, raised to the operators of the machine.
+    """The model of a file, ``raised`` to the operators of the machine, or as the file has it.
 
     ``sizes`` and ``batch`` fix what is symbolic in an ONNX model; ``calibration`` (arrays by input, samples along axis 0) is for
     one that is not quantized yet. InputError, naming the file or the operator, for what cannot be read or is not supported.
     """
     if path.suffix == ".mlir":
-        return run_pipeline(load(path))
+        return run_pipeline(load(path)) if raised else load(path)
     if path.suffix != ".onnx":
         raise InputError(f"{path}: the suffix of a model must be one of {', '.join(SUFFIXES)}")
     try:
@@ -40,4 +41,5 @@ def load_model(
                 "onnxruntime.quantization in QDQ format"
             )
         model = quantize_onnx(model, calibration)
-    return run_pipeline(import_onnx(model, sizes, batch))
+    imported = import_onnx(model, sizes, batch)
+    return run_pipeline(imported) if raised else imported

@@ -116,7 +116,8 @@ def _dense(ctx: GraphContext, op: MatMul) -> bool:
     properties = {name: op.properties[name] for name in ("low", "high") if name in op.properties}
     properties |= {"strides": ints([1, 1])}
     kind = tensor_type((n, 1, 1, kernel.shape[-1]), element_of(op.result))
-    conv = Conv2D.build(operands=[source, weight, *optional], result_types=[kind], properties=properties)
+    operands = [source, weight, *optional]
+    conv = Conv2D.build(operands=operands, result_types=[kind], properties=properties, attributes=dict(op.attributes))
     replace(op, reshape(op, insert(op, conv), shape_of(op.result)))
     return True
 

@@ -42,7 +42,9 @@ def _fuse(ctx: GraphContext, op: Table) -> None:
     if isinstance(producer, Table) and between is None:
         first = ctx.array(producer.table)
         table = insert(op, ctx.constant(f"{op.source}.table", entries[first.astype(np.int16) + 128]), op.source)
-        fused = Table.build(operands=[producer.input, table], result_types=[op.result.type])
+        fused = Table.build(
+            operands=[producer.input, table], result_types=[op.result.type], attributes=dict(op.attributes)
+        )
         replace(op, insert(op, fused))
         return
     if not isinstance(producer, Conv2D | MatMul | Add | AveragePool) or quantization(producer.result) is None:
@@ -65,6 +67,8 @@ def _fuse(ctx: GraphContext, op: Table) -> None:
     kind = tensor_type(shape_of(producer.result), quantization(op.result))
     flat = [each if i > 1 and len(operands) > 2 else each[0] for i, each in enumerate(operands)]
     fused = type(producer).build(operands=flat, result_types=[kind], properties=properties)
+    if "tensor" in op.attributes:
+        fused.attributes["tensor"] = op.attributes["tensor"]
     value = insert(op, fused, producer.source)
     replace(op, reshape(op, value, shape_of(op.result)))
 

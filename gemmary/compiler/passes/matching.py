@@ -14,6 +14,7 @@ from ..ir.dialect import GraphContext
 from ..ir.edges import Dequantize, Float, Quantize, Scale
 from ..ir.floats import options_from
 from ..ir.numerics import multiplier
+from ..ir.shapes import Reshape, Transpose
 from ..ir.types import Quantized, quantization
 
 
@@ -56,7 +57,14 @@ def insert(before: Operation, op: Operation, source: str = "") -> SSAValue:
 
 
 def replace(op: Operation, value: SSAValue) -> None:
-    """``value`` for the only result of ``op``, which goes."""
+    """``value`` for the only result of ``op``, which goes. What stands for a quantized tensor of the model keeps its name, as
+    ``tensor``: ``explain`` compares the two."""
+    if isinstance(op, Quantize):
+        maker = value.owner
+        while isinstance(maker, Reshape | Transpose):
+            maker = maker.input.owner
+        if isinstance(maker, Operation) and op.source:
+            maker.attributes.setdefault("tensor", StringAttr(op.source))
     op.results[0].replace_all_uses_with(value)
     Rewriter.erase_op(op)
 
