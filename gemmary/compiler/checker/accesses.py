@@ -25,7 +25,8 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """``pattern`` from word ``address`` of a memory, in units of ``unit`` granules. ``operand`` is the name of the walk."""
+    """``pattern`` from word ``address`` of a memory, in units of ``unit`` granules. ``operand`` is the name of the walk,
+    ``walk`` what ``walked`` makes the pattern from."""
 
     kind: Kind
     space: Space
@@ -33,6 +34,7 @@ class Access:
     unit: int
     address: int
     pattern: Pattern
+    walk: tuple | None = None
 
 
 def granules(config: Config) -> dict[Space, int]:
@@ -103,8 +105,9 @@ def _matmul(group: Group, config: Config):
     for i, bound in enumerate(bounds):
         result = []
         address, dims = activation[i]
-        if pattern := walked(tuple(dims[:2]), _axes(dims[4:6], dims[2:4], bound)):
-            result.append(Access(Kind.READ, Space.ACTIVATION, "activation", words, address, pattern))
+        walk = tuple(dims[:2]), _axes(dims[4:6], dims[2:4], bound)
+        if pattern := walked(*walk):
+            result.append(Access(Kind.READ, Space.ACTIVATION, "activation", words, address, pattern, walk))
         address, dims = weight[i]
         tile = walked((*dims[:4], (config.rows, 1)))
         if window[i]:
@@ -164,12 +167,14 @@ def _vector(group: Group, config: Config):
     for i, (bound, (adds, per_channel, looks_up, number)) in enumerate(zip(_bounds(group), flags)):
         accessed = []
         address, dims = source[i]
-        if pattern := walked(tuple(dims[:1]), _axes(dims[1:3], dims[3:5], bound)):
+        walk = tuple(dims[:1]), _axes(dims[1:3], dims[3:5], bound)
+        if pattern := walked(*walk):
             space, unit = (Space.ACCUMULATOR, sums) if wide_source[i] else (Space.ACTIVATION, columns)
-            accessed.append(Access(Kind.READ, space, "source", unit, address, pattern))
+            accessed.append(Access(Kind.READ, space, "source", unit, address, pattern, walk))
         if adds and not wide_result[i]:
             address, dims = residual[i]
-            accessed.append(Access(Kind.READ, Space.ACTIVATION, "residual", columns, address, walked(tuple(dims[:3]))))
+            walk = tuple(dims[:3]), ()
+            accessed.append(Access(Kind.READ, Space.ACTIVATION, "residual", columns, address, walked(*walk), walk))
         if per_channel:
             address, dims = parameter[i]
             unit = config.parameter_row_bytes // config.bus_bytes

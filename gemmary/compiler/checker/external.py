@@ -114,7 +114,7 @@ class External:
                     if other.address <= transfer.last and other.address + other.size > transfer.first:
                         self._load_part(index, clock, transfer, other)
             return
-        if (transfer.first - place.address) % place.grain or (transfer.last + 1 - place.address) % place.grain:
+        if place.grain > 1 and not _whole(transfer, place):
             self._torn(index, transfer, place, load)
         (self._load if load else self._store)(index, clock, place, transfer)
 
@@ -198,6 +198,15 @@ class External:
     def _report(self, finding: Finding) -> None:
         if len(self.findings) < MOST:
             self.findings.append(finding)
+
+
+def _whole(transfer: Transfer, place: Place) -> bool:
+    """Whether the transfer consists of whole grains."""
+    grain, dims = place.grain, transfer.pattern.dims
+    if (transfer.first - place.address) % grain or transfer.pattern.offsets is not None:
+        return transfer.pattern.offsets is not None
+    count, stride = dims[-1] if dims else (1, 1)
+    return stride == 1 and count % grain == 0 and all(stride % grain == 0 for _, stride in dims[:-1])
 
 
 def _view(place: Place, name: str, transfer: Transfer) -> np.ndarray:

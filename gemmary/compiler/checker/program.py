@@ -11,6 +11,7 @@ from ..weights import WeightTensor
 from .accesses import accesses
 from .external import External, Place, Use, transfers
 from .finding import MOST, SENSE, Finding
+from .inputs import Inputs
 from .lines import Lines
 from .memory import Checker
 from .order import check_overflow, check_use, clocks, semaphores
@@ -31,7 +32,8 @@ class CheckError(GemmaryError):
 def check_program(program: Program) -> list[Finding]:
     """What is wrong with a compiled program; nothing, for one that every machine executes with the same result. Indices count from the
     start of the run. It works from the encoded runs, and from what the program says lies where in external memory."""
-    checker = StreamChecker(program.config, program.memory_bytes, _places(program))
+    tensors = {name: t for name, t in program.tensors.items() if isinstance(t, Tensor | Stack)}
+    checker = StreamChecker(program.config, program.memory_bytes, _places(program), tensors)
     findings: list[Finding] = []
     for layer in program.layers:
         for run in layer.runs:
@@ -59,12 +61,13 @@ def require_legal(program: Program) -> None:
 class StreamChecker:
     """Takes the streams that one machine executes, one after the other."""
 
-    def __init__(self, config: Config, memory_bytes: int, places: list[Place] | None):
+    def __init__(self, config: Config, memory_bytes: int, places: list[Place] | None, tensors=None):
         self.config = config
         self.sense = places is not None
         self.memory, self.lines = Checker(config, self.sense), Lines(config)
         self.external = External(config, memory_bytes, places)
         self.work = Work(config, self.external) if self.sense else None
+        self.inputs = Inputs(config, self.external, tensors or {})
 
     def check(self, code: bytes, layers: Sequence[str] | str = ()) -> list[Finding]:
         """``layers`` is the name of the layer of each instruction, or of all."""
@@ -84,6 +87,7 @@ class StreamChecker:
         self.lines.begin(stream, findings)
         if self.work:
             self.work.begin(stream)
+            self.inputs.begin(stream)
         for i in range(stream.size):
             if self.work and stream.engine[i] == Engine.LOAD:
                 self.work.load(i, accessed[i][0].space)
@@ -91,14 +95,17 @@ class StreamChecker:
             if transferred[i] is not None:
                 self.external.take(i, clock[i], transferred[i])
             self.lines.take(i)
+            if self.sense:
+                self.inputs.take(i, accessed[i])
         if self.sense:
             self.memory.finish()
+            self.inputs.end()
         return findings[:MOST]
 
     def finish(self) -> list[Finding]:
         """What only the end of a program shows."""
         findings = self.external.finish()
-        return findings + (self.work.finish() if self.work else [])
+        return findings + (self.work.finish() + self.inputs.finish() if self.work else [])
 
 
 def _places(program: Program) -> list[Place]:

@@ -36,7 +36,7 @@ class Work:
         self.copies, self.positions = {}, {}
         for group in stream.groups:
             if group.opcode == Opcode.LOAD:
-                self.copies = _copies(group, self.config.bus_bytes)
+                self.copies = copies(group, self.config.bus_bytes, SPACES)
             elif group.opcode == Opcode.MATMUL:
                 self.positions |= _matmul_positions(group)
             elif group.opcode == Opcode.VECTOR:
@@ -105,12 +105,12 @@ def _matmul_positions(group: Group) -> dict[int, int]:
     return dict(zip(group.indices.tolist(), positions.tolist()))
 
 
-def _copies(group: Group, bus: int) -> dict[int, tuple]:
-    """Of each load to SPACES the granules that it writes, and the external byte of each; None for those that are not just copied."""
+def copies(group: Group, bus: int, spaces: tuple[Space, ...]) -> dict[int, tuple]:
+    """Of each load to ``spaces`` the granules that it writes, and the external byte of each; None for those that are not just copied."""
     onchip, external = ([s.tolist() for s in group.strides(walk)] for walk in ("onchip", "external"))
     turned = [s.tolist() for s in group.strides("onchip", ("x",))]
     result = {}
-    for i in np.flatnonzero(np.isin(group.space, SPACES)).tolist():
+    for i in np.flatnonzero(np.isin(group.space, spaces)).tolist():
         counts = tuple(int(group.fields[f"count_{loop}"][i]) for loop in "zyx")
         address, length = int(group.onchip_address[i]), int(group.length[i])
         whole = not group.fill_only[i] and not group.transpose[i]

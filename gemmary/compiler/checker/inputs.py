@@ -1,0 +1,145 @@
+"""How often each word of a tensor is taken, where it is loaded from external memory.
+
+A convolution takes a word of its input once for each window and each column tile that it is in. That number is the same for all
+channel words and images, and over the positions of an image it is that of the windows of its line times that of its column: a matrix
+of rank 1, however the image is cut into blocks. In a matrix product it is the same everywhere. A word that is missed, or taken for another one,
+breaks that.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+import numpy as np
+
+from ...config import Config
+from ...isa import Opcode, Space
+from ..tensor import Stack, Tensor
+from .accesses import Access, Kind, granules
+from .external import External, Place
+from .finding import Finding
+from .pattern import ADDRESSES, Dim, signed
+from .stream import Stream
+from .work import copies
+
+OPERANDS = ("activation", "source", "residual")
+
+
+class Inputs:
+    """Takes loads to the activation memory, and what reads and overwrites it, in program order."""
+
+    def __init__(self, config: Config, external: External, tensors: dict[str, Tensor | Stack]):
+        self.config, self.external, self.tensors = config, external, tensors
+        size = granules(config)[Space.ACTIVATION]
+        # By granule: the external byte that it comes from, -1 for none; and how often each kind of operand has taken it since.
+        self.origin = np.full(size, -1, np.int64)
+        self.taken = {operand: np.zeros(size, np.int64) for operand in OPERANDS}
+        self.totals: dict[tuple[str, str, str], np.ndarray] = {}  # by layer, tensor and operand, of each granule
+
+    def begin(self, stream: Stream) -> None:
+        self.stream = stream
+        loads = [group for group in stream.groups if group.opcode == Opcode.LOAD]
+        self.copies = copies(loads[0], self.config.bus_bytes, (Space.ACTIVATION,))
+
+    def take(self, index: int, accesses: list[Access]) -> None:
+        for access in accesses:
+            if access.space != Space.ACTIVATION:
+                continue
+            if access.kind == Kind.READ:
+                self._read(access)
+            else:
+                self._write(index, access)
+
+    def end(self) -> None:
+        """The stream ends."""
+        self._flush(np.arange(len(self.origin)))
+
+    def finish(self) -> list[Finding]:
+        """After the last stream of a program."""
+        findings = []
+        for (layer, name, operand), total in self.totals.items():
+            if not all(map(_even, _images(self.tensors[name], total.reshape(-1)))):
+                text = f"layer {layer!r} does not take the words of {name!r} evenly as operand {operand}: "
+                fix = "correct an address or a count of what loads them, or reads them then"
+                findings.append(Finding("uneven", (), text + fix))
+        return findings
+
+    def _read(self, access: Access) -> None:
+        if access.walk is None or access.operand not in self.taken:
+            return
+        words, counts = taken(*access.walk)
+        where = ((words + access.address) % ADDRESSES)[:, None] * access.unit + np.arange(access.unit)
+        if where.max() < len(self.origin) and (self.origin[where[:, 0]] >= 0).any():
+            self.taken[access.operand][where] += counts[:, None]
+
+    def _write(self, index: int, access: Access) -> None:
+        where, source = self.copies.get(index, (None, None))
+        if where is None:
+            words = (access.pattern.all() + access.address) % ADDRESSES
+            where = (words[:, None] * access.unit + np.arange(access.unit)).ravel()
+        if where.max() < len(self.origin):
+            self._flush(where)
+            self.origin[where] = -1 if source is None else source
+
+    def _flush(self, where: np.ndarray) -> None:
+        """Adds what was taken of these granules to the totals of the tensors that they come from."""
+        known = where[self.origin[where] >= 0]
+        while len(known):
+            origin = self.origin[known]
+            place = self.external.at(int(origin[0]))
+            inside = (origin >= place.address) & (origin < place.address + place.size)
+            inside[0] = True  # in no place: that is a finding already
+            if place.name in self.tensors:
+                self._add(place, known[inside], (origin[inside] - place.address) // self.config.bus_bytes)
+            known = known[~inside]
+        for taken in self.taken.values():
+            taken[where] = 0
+
+    def _add(self, place: Place, known: np.ndarray, granule: np.ndarray) -> None:
+        layer = self.stream.layers[0] if self.stream.layers else ""
+        size = place.size // self.config.bus_bytes
+        for operand, taken in self.taken.items():
+            if taken[known].any():
+                total = self.totals.setdefault((layer, place.name, operand), np.zeros(size, np.int64))
+                np.add.at(total, np.clip(granule, 0, size - 1), taken[known])
+
+
+def _images(tensor: Tensor | Stack, total: np.ndarray) -> Iterator[np.ndarray]:
+    """What was taken of each tensor of a stack: [granule of a word, word, image, line, column]."""
+    parts = [tensor] if isinstance(tensor, Tensor) else [tensor.part] * tensor.count
+    for part, piece in zip(parts, np.split(total, len(parts))):
+        every = piece.reshape(part.words, part.plane_bytes // part.word_bytes, -1)[:, : part.positions]
+        image = part.shape[-3:-1] if len(part.shape) >= 3 else (1, 1)
+        yield np.moveaxis(every, -1, 0).reshape(every.shape[-1], part.words, -1, *image)
+
+
+def _even(taken: np.ndarray) -> bool:
+    image = taken[0, 0, 0]
+    if not (taken == image).all():
+        return False
+    line, column = np.unravel_index(image.argmax(), image.shape)
+    return bool((image * image[line, column] == np.outer(image[:, column], image[line])).all())
+
+
+@lru_cache(maxsize=1 << 12)
+def taken(dims: tuple[Dim, ...], axes: tuple[tuple[int, ...], ...]) -> tuple[np.ndarray, np.ndarray]:
+    """The words of ``pattern.walked``, and in how many iterations each is taken."""
+    words, counts = np.zeros(1, np.int64), np.ones(1, np.int64)
+    for count, stride in dims:
+        words, counts = _combined(words, counts, np.arange(count) * signed(stride))
+    for count, taps, stride, tap, start, step, dilation, limit in axes:
+        i, k = np.arange(count)[:, None], np.arange(taps)
+        coordinate = start + i * step + k * dilation
+        inside = (coordinate >= 0) & (coordinate < limit)
+        words, counts = _combined(words, counts, (i * signed(stride) + k * signed(tap))[inside])
+    return words, counts
+
+
+def _combined(words: np.ndarray, counts: np.ndarray, more: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    more, often = np.unique(more, return_counts=True)
+    if len(more) == 1:
+        return words + more, counts * often
+    sums = (words[:, None] + more).ravel()
+    low = sums.min()
+    total = np.bincount(sums - low, (counts[:, None] * often).ravel().astype(np.float64)).astype(np.int64)
+    found = np.flatnonzero(total)
+    return found + low, total[found]
