@@ -21,8 +21,9 @@ MAX_PARTS = 12
 CANDIDATES = 32
 """Tilings of least estimated cycles that are tried on the cycle model."""
 
-EFFORT = 12000
-"""Instructions after which no further tiling is tried."""
+EFFORT, SHORT_EFFORT, SHORT = 3_000, 12_000, 100_000
+"""Instructions after which no further tiling is tried; and those for a layer of less than SHORT cycles, whose beginning and end,
+which no estimate knows, are a larger part."""
 
 
 class Lowering:
@@ -167,7 +168,7 @@ def lower_best(kind: type[Lowering], operations: Sequence[Contraction], timing: 
         if best is None or total_cycles(runs) < total_cycles(best):
             best = runs
         effort += sum(len(run.code) for run in runs) // INSTRUCTION_BYTES
-        if effort > EFFORT:
+        if effort > (SHORT_EFFORT if total_cycles(best) < SHORT else EFFORT):
             break
     return best
 
