@@ -80,7 +80,9 @@ def test_programs_compute_what_the_reference_does(name):
     np.testing.assert_array_equal(found, expected)
     totals = explain(compiled)["totals"]
     assert totals["device_share"] == 1.0
-    assert [op.source for op in compiled.fallbacks] == (["mul5"] if name == "unsupported" else [])
+    computing = [op.source for op in compiled.fallbacks if op.name == "graph.float"]
+    assert computing == (["mul5"] if name == "unsupported" else [])
+    assert name == "unsupported" or not compiled.warnings
 
 
 def test_digits_equal_the_golden_network():

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 from xdsl.ir import Operation, SSAValue
 
@@ -10,7 +11,7 @@ from ...errors import InputError
 from ..ir.model import Model
 from ..program import Program
 from .generate import Generator, Unsupported
-from .partition import WORK, Segment, keep_on_host, reason_on_host, segments
+from .partition import Segment, fallbacks, keep_on_host, reason_on_host, segments
 from .work import macs_of, moved_bytes
 
 
@@ -38,11 +39,10 @@ class Compiled:
         """External memory that a device needs."""
         return max((step.program.memory_bytes for step in self.steps if step.program), default=0)
 
-    @property
+    @cached_property
     def fallbacks(self) -> list[Operation]:
-        """Operators that compute something, on the host."""
-        host = [step for step in self.steps if step.program is None]
-        return [op for step in host for op in step.segment.ops if isinstance(op, WORK)]
+        """Operators on the host that the device should have done."""
+        return fallbacks(self.model, {op for step in self.steps if step.program for op in step.segment.ops})
 
     @property
     def warnings(self) -> list[str]:

@@ -9,7 +9,7 @@ from ...isa import Opcode, decode_program
 from ..ir.shapes import Reshape
 from ..program import Layer
 from .compiled import Compiled, label
-from .partition import TENSOR, WORK, reason_on_host
+from .partition import TENSOR, reason_on_host
 from .work import macs_of, moved_bytes
 
 
@@ -62,7 +62,7 @@ def _row(compiled: Compiled, op: Operation, on_device: bool, layer: Layer | None
         "bytes": _traffic(layer) if layer else 0 if on_device else moved_bytes(op),
         "fallback": None,
     }
-    if not on_device and isinstance(op, WORK):
+    if op in compiled.fallbacks:
         row["fallback"] = reason_on_host(op)
     return row
 

@@ -16,7 +16,7 @@ from ..elementwise import Elementwise, lower_elementwise
 from ..first import compile_first
 from ..ir.contractions import Conv2D, MatMul
 from ..ir.dialect import GraphContext
-from ..ir.shapes import Reshape
+from ..ir.shapes import Concat, Reshape
 from ..ir.types import quantization, shape_of
 from ..ir.vector import Add, AveragePool, MaxPool, Table
 from ..layout import Layout
@@ -92,6 +92,8 @@ class Generator:
                 return self._average(op)
             case Add():
                 return self._add(op)
+            case Concat():
+                return self._concat(op)
             case Table():
                 table = Requantization(table=self.context.array(op.table))
                 return self._elementwise(op, op.input, table)
@@ -244,6 +246,22 @@ class Generator:
         q, bias = quantization(op.result), -quantization(source).zero_point.data
         clip = q.zero_point.data, op.low.value.data, op.high.value.data
         return self._elementwise(op, source, Requantization(DType.INT8, bias, int(m), int(s), *clip, residual))
+
+    def _concat(self, op: Concat) -> tuple[Run, ...]:
+        """Each part is copied to its words of the result."""
+        target, first, runs = self.write(op.result), 0, ()
+        if op.axis.value.data != len(target.shape) - 1 or quantization(op.result) is None:
+            raise InputError("only int8 tensors are joined, and along their channels")
+        for value in op.inputs:
+            source = self.read(value)
+            channels = slice(first, first + source.channels)
+            if first % self.config.rows:
+                raise InputError(f"channel {first} of the result does not begin a word of {self.config.rows}")
+            if source.multiple != target.multiple:
+                raise InputError("a part or the result is the right operand of a product")
+            runs += lower_elementwise(self.config, Elementwise(source, target.part(channels), Requantization()))
+            first = channels.stop
+        return runs
 
     def _elementwise(self, op, source: SSAValue, requantization: Requantization) -> tuple[Run, ...]:
         operands = self.read(source), self.write(op.result)

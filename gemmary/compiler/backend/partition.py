@@ -10,14 +10,17 @@ from ..ir.contractions import Conv2D, MatMul
 from ..ir.edges import Constant, Float
 from ..ir.model import Model
 from ..ir.normal import LayerNorm, Softmax
-from ..ir.shapes import Reshape
+from ..ir.shapes import Concat, Reshape, Transpose
 from ..ir.types import quantization, shape_of
 from ..ir.vector import Add, AveragePool, MaxPool, Table
 
 TENSOR = (Conv2D, MatMul)
-VECTOR = (MaxPool, AveragePool, Add, Table)
+VECTOR = (MaxPool, AveragePool, Add, Table, Concat)
 WORK = (*TENSOR, *VECTOR, Float, Softmax, LayerNorm)
 """Operators that compute: one of these on the host is a fallback."""
+
+MOVES = (Reshape, Transpose)
+"""Operators that move numbers: on the host they are a fallback where what they move comes from the device and goes there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +39,11 @@ def reason_on_host(op: Operation) -> str | None:
         return op.attributes["fallback"].data
     if isinstance(op, TENSOR + VECTOR):
         dynamic = [v for v in op.operands if quantization(v) is not None and isinstance(v.owner, Constant)]
+        if isinstance(op, Concat) and quantization(op.result) is None:
+            return "only int8 tensors are joined"
         return "an operand that is usually computed is constant" if dynamic else None
+    if isinstance(op, MOVES):
+        return "no code moves numbers from one channel to another"
     if isinstance(op, Softmax | LayerNorm):
         return "the vector engine has no exponential and no root"
     if isinstance(op, Float):
@@ -78,6 +85,20 @@ def _device_ops(model: Model) -> set[Operation]:
             if same_channels and (isinstance(op.input.owner, Reshape) or any(each in device for each in readers)):
                 device.add(op)
     return device
+
+
+def fallbacks(model: Model, on_device: set[Operation]) -> list[Operation]:
+    """Operators on the host that the device should have done: they compute, or move numbers between programs."""
+    after, before = set(), set()
+    for op in model.operations:
+        if any(value.owner in on_device or value.owner in after for value in op.operands):
+            after.add(op)
+    for op in reversed(model.operations):
+        readers = {use.operation for value in op.results for use in value.uses}
+        if readers & (on_device | before):
+            before.add(op)
+    host = [op for op in model.operations if op not in on_device]
+    return [op for op in host if isinstance(op, WORK) or isinstance(op, MOVES) and op in after & before]
 
 
 def _segment(on_device: bool, ops: Sequence[Operation], results: set[SSAValue]) -> Segment:
