@@ -3,6 +3,7 @@ PYTHON ?= python3
 PRESET ?=
 BOARD  ?=
 SEED   ?=
+SEEDS  ?=
 SUITE  ?=
 JOBS   ?= auto
 SIM    ?= verilator icarus
@@ -28,8 +29,8 @@ help: ## print this list
 	@echo
 	@echo "  test and regress take SIM=verilator or SIM=icarus (default: both), K=pattern,"
 	@echo "  WAVES=1 and JOBS=n (default: one a core); verilog takes PRESET=name; fpga and bitstream"
-	@echo "  take BOARD=name (default: ulx3s-85f), PRESET=name and SEED=n; bench takes SUITE=names (default: all),"
-	@echo "  sweep too (default: tiny); both take PRESET=name and JOBS=n."
+	@echo "  take BOARD=name (default: ulx3s-85f), PRESET=name, SEED=n and SEEDS=n (how many to try); bench takes SUITE=names"
+	@echo "  (default: all), sweep too (default: tiny); both take PRESET=name. JOBS=n bounds all of these."
 
 venv: $(VENV)/test.stamp ## make .venv with everything that sim, test and lint need
 
@@ -78,7 +79,7 @@ clean: ## remove what was built; .venv stays
 	@rm -rf build
 
 BENCH_JOBS = $(if $(filter-out auto,$(JOBS)),--jobs $(JOBS))
-FPGA = $(BIN)/python -m scripts.fpga $(if $(BOARD),--board "$(BOARD)") $(if $(PRESET),--preset "$(PRESET)") $(if $(SEED),--seed "$(SEED)")
+FPGA = $(BIN)/python -m scripts.fpga $(if $(BOARD),--board "$(BOARD)") $(if $(PRESET),--preset "$(PRESET)") $(if $(SEED),--seed "$(SEED)") $(if $(SEEDS),--seeds "$(SEEDS)") $(BENCH_JOBS)
 PYTEST = $(BIN)/pytest -n $(JOBS) --dist worksteal --durations=10 $(if $(K),-k "$(K)")
 
 # --- The examples, and what each needs ---

@@ -1,11 +1,13 @@
 """Builds a board's design: elaborate, synthesise, place and route, pack. What has not changed is not built again."""
 
 import fcntl
+import filecmp
 import gc
 import hashlib
 import json
+import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
@@ -13,12 +15,16 @@ from pathlib import Path
 
 import gemmary
 from gemmary.config import Config
-from gemmary.errors import GemmaryError
 from hdl.rtlil import drop_zero_contents, forget_collisions, share_modules
 
 from ..board import Board
+from . import placement
+from .limits import limits
+from .modules import scopes
+from .page import fpga_page
 from .progress import Steps
-from .report import report
+from .report import best, domains, read, report, seed_row
+from .seeds import Routed, Seeds
 from .tools import Tool, find, find_yosys
 
 SOURCES = Path(__file__).resolve().parents[2]
@@ -38,46 +44,48 @@ class Tools:
 
 
 class Build:
-    """The design of ``board`` with ``config``, routed with ``seed``, in build/boards/BOARD (or ``folder``).
+    """The design of ``board`` with ``config``, routed with each of ``seeds``, in build/boards/BOARD (or ``folder``).
 
-    report.json, the logs and all files between the steps stay there. Several processes may ask for the same one.
+    report.json, what the best seed came to, the logs and all files between the steps stay there. Several processes may ask for
+    the same one. ``jobs``: seeds that are routed at a time (default: as many as cores and memory allow).
     """
 
-    def __init__(self, board: Board, config: Config, seed: int | None = None, folder: Path | None = None):
-        self.board, self.config = board, config
-        self.seed = board.seed if seed is None else seed
+    def __init__(
+        self,
+        board: Board,
+        config: Config,
+        seeds: Sequence[int] | None = None,
+        folder: Path | None = None,
+        jobs: int | None = None,
+    ):
+        self.board, self.config, self.jobs = board, config, jobs
+        self.seeds = tuple(seeds or (board.seed,))
         self.folder = folder or BUILD / board.name
         self.folder.mkdir(parents=True, exist_ok=True)
         self.tools = Tools(find_yosys(), find(board.chip.router), find(board.chip.packer))
         self.steps = Steps(f"{board.name}, preset {config.name}", self.folder)
         self.report = self.folder / "report.json"
+        self.page = self.folder / "index.html"
+        self.netlist = self.folder / "netlist.json"
         self.bitstream = self.folder / f"{board.name}.{board.chip.bitstream}"
         self.routed = self.folder / f"routed.{board.chip.routed[1]}"
 
     def fpga(self) -> dict:
-        """Synthesises, places and routes unless that has been done: the report then says so with ``cached``."""
+        """Synthesises, places and routes what has not been: the report says with ``cached`` if nothing had to be done."""
         with self._locked():
-            recipe = [self.config.identity, self.board.name, self.seed, self.tools.versions()]
-            state = self._state()
-            sources = digest(recipe, source_texts())
-            if state.get("sources") == sources:
-                return self._cached()
-            begin = time.monotonic()
-            with self.steps.step("elaborate"):
-                design, constraints = elaborate(self.board, self.config)
-            content = digest(recipe, design, constraints, flow_texts())
-            if state.get("content") == content:
-                self._save(sources=sources, content=content)
-                return self._cached()
-            self._clean()
-            self._synthesise(design, constraints)
-            self._route()
-            found = report(
-                self.board, self.config, self.seed, self.folder / "fmax.json", self.folder / "synthesise.log"
-            )
-            found |= {"tools": self.tools.versions(), "wall_s": round(time.monotonic() - begin, 1), "cached": False}
+            synthesised, seconds = self._netlist()
+            netlist = digest(hashlib.sha256(self.netlist.read_bytes()).hexdigest(), self._pins().read_text())
+            kept = self._state()
+            facts = [self.config.identity, self.tools.versions(), report_texts(), netlist, self.seeds]
+            if not synthesised and kept.get("report") == digest(*facts) and self._complete():
+                return json.loads(self.report.read_text()) | {"cached": True}
+            design = json.loads(self.netlist.read_text())
+            seeds = Seeds(self.steps, self.board.chip, self.tools.router, scopes(design))
+            routed = seeds.route(self.seeds, netlist, self.jobs)
+            found = self._report(design, routed, seconds) | {"cached": not (synthesised or seeds.ran)}
             self.write(found)
-            self._save(sources=sources, content=content)
+            if not any(r.error for r in routed):
+                self._save(report=digest(*facts))
             return found
 
     def write(self, report: dict) -> None:
@@ -93,9 +101,60 @@ class Build:
                 part.replace(self.bitstream)
         return self.bitstream
 
+    def _netlist(self) -> tuple[bool, float]:
+        """Makes netlist.json unless it is there: whether it had to, and how many seconds it took then."""
+        recipe = [self.config.identity, self.board.name, self.tools.yosys.version, metadata.version("amaranth")]
+        state = self._state() if self.netlist.exists() else {}
+        sources = digest(recipe, source_texts())
+        if state.get("sources") == sources:
+            return False, state["synthesis_s"]
+        begin = time.monotonic()
+        with self.steps.step("elaborate"):
+            design, constraints = elaborate(self.board, self.config)
+        content = digest(recipe, design, constraints, flow_texts())
+        if state.get("content") == content:
+            self._save(sources=sources)
+            return False, state["synthesis_s"]
+        self._clean()
+        self._synthesise(design, constraints)
+        seconds = round(time.monotonic() - begin, 1)
+        self._save(sources=sources, content=content, synthesis_s=seconds)
+        return True, seconds
+
+    def _report(self, design: dict, routed: list[Routed], synthesis_s: float) -> dict:
+        """Keeps the files of the best seed; its report, with a line for every seed."""
+        board, known, found = self.board, scopes(design), limits(design, self.board.chip.device)
+        results = {r.seed: read(r.timing) for r in routed if not r.error}
+        clocks = {seed: domains(result, found, known) for seed, result in results.items()}
+        seed = best(board, clocks)
+        kept = next(r for r in routed if r.seed == seed)
+        self._keep(kept)
+        cells = placement.load(kept.placement)
+        figures = report(board, self.config, results[seed], clocks[seed], found, self.folder / "synthesise.log", cells)
+        rows = [seed_row(board, r.seed, clocks.get(r.seed, []), r.seconds) for r in routed]
+        figures |= {"seed": seed, "seeds": rows, "tools": self.tools.versions()}
+        figures["wall_s"] = round(synthesis_s + kept.seconds, 1)
+        self.page.write_text(fpga_page(figures, cells), encoding="utf-8")
+        return figures
+
+    def _keep(self, best: Routed) -> None:
+        for name in (self.routed.name, "fmax.json", "route.log", "placement.json"):
+            new, old = best.folder / name, self.folder / name
+            if name == self.routed.name and not (old.exists() and filecmp.cmp(old, new, shallow=False)):
+                self.bitstream.unlink(missing_ok=True)
+            shutil.copyfile(new, old)
+
+    def _complete(self) -> bool:
+        """Whether the files of all seeds and those of the best are there."""
+        folders = [self.folder, *(self.folder / f"seed-{seed}" for seed in self.seeds)]
+        return self.report.exists() and all((folder / self.routed.name).exists() for folder in folders)
+
+    def _pins(self) -> Path:
+        return self.folder / f"pins.{self.board.chip.constraints}"
+
     def _synthesise(self, design: str, constraints: str) -> None:
         (self.folder / "design.il").write_text(design)
-        (self.folder / f"pins.{self.board.chip.constraints}").write_text(constraints)
+        self._pins().write_text(constraints)
         script = ["read_rtlil design.il", f"{self.board.chip.synthesis} -top top", "stat", "write_json netlist.json"]
         (self.folder / "synthesise.ys").write_text("\n".join(script) + "\n")
         self.steps.run("synthesise", [*self.tools.yosys.command, "synthesise.ys"])
@@ -105,31 +164,24 @@ class Build:
                 finish(netlist)
             (self.folder / "netlist.json").write_text(json.dumps(netlist))
 
-    def _route(self) -> None:
-        chip, pins = self.board.chip, f"pins.{self.board.chip.constraints}"
-        arguments = chip.route("netlist.json", pins, self.routed.name, "fmax.json", self.seed)
-        try:
-            self.steps.run("route", [*self.tools.router.command, *arguments])
-        except GemmaryError:
-            # nextpnr fails too when timing is not met, and then has written everything.
-            log = (self.folder / "route.log").read_text(errors="replace")
-            if not ((self.folder / "fmax.json").exists() and "(FAIL at" in log):
-                raise
-
-    def _cached(self) -> dict:
-        return json.loads(self.report.read_text()) | {"cached": True}
-
     def _clean(self) -> None:
         """What an earlier build has left must not pass for this one's."""
-        for path in (self.folder / "state.json", self.report, self.bitstream, self.routed, self.folder / "fmax.json"):
+        for path in (
+            self.folder / "state.json",
+            self.report,
+            self.page,
+            self.bitstream,
+            self.routed,
+            self.folder / "fmax.json",
+        ):
             path.unlink(missing_ok=True)
 
     def _state(self) -> dict:
         path = self.folder / "state.json"
-        return json.loads(path.read_text()) if path.exists() and self.report.exists() and self.routed.exists() else {}
+        return json.loads(path.read_text()) if path.exists() else {}
 
-    def _save(self, **state: str) -> None:
-        (self.folder / "state.json").write_text(json.dumps(state))
+    def _save(self, **state) -> None:
+        (self.folder / "state.json").write_text(json.dumps(self._state() | state))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -162,8 +214,14 @@ def source_texts() -> dict[str, str]:
 
 
 def flow_texts() -> dict[str, str]:
-    """What is done to a design after its elaboration, and with which options."""
-    return _texts((SOURCES / "boards").rglob("*.py"))
+    """What is done to a design until it is a netlist, and with which options."""
+    paths = (SOURCES / "boards").rglob("*.py")
+    return _texts(path for path in paths if path.parent.name != "flow" or path.name == "build.py")
+
+
+def report_texts() -> dict[str, str]:
+    """What makes figures and pages of the router's files."""
+    return _texts((*Path(__file__).parent.glob("*.py"), *(Path(gemmary.__file__).parent / "report").glob("*")))
 
 
 def _texts(paths: Iterable[Path]) -> dict[str, str]:

@@ -3,11 +3,13 @@
 import re
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from gemmary.errors import GemmaryError
 
@@ -31,19 +33,39 @@ class Steps:
     def step(self, name: str) -> Iterator:
         """Shows ``name`` and, when it is over, how long it took. Yields what shows more of it."""
         begin = time.monotonic()
-        with self.console.status(f"{self.title}: {name}") as status:
+        with self.several([name]) as show:
+            yield partial(show, name)
+        self.say(f"{name} took {time.monotonic() - begin:.0f} s")
 
-            def show(phase: str) -> None:
-                seconds = time.monotonic() - begin
-                status.update(f"{self.title}: {name} [dim]{seconds:.0f} s  {phase[:60]}[/dim]".replace("\\[", "["))
+    @contextmanager
+    def several(self, names: Sequence[str]) -> Iterator:
+        """Shows ``names``, which run at the same time. Yields what shows more of one: called with its name and its phase, None
+        when it is over."""
+        begin, phases = time.monotonic(), {}
+        with self.console.status(f"{self.title}: {', '.join(names)}") as status:
+
+            def show(name: str, phase: str | None) -> None:
+                if phase is None:
+                    phases.pop(name, None)
+                else:
+                    phases[name] = phase
+                width = max(20, 60 // max(1, len(phases)))
+                shown = "; ".join(f"{name} {phase[:width]}" for name, phase in list(phases.items()))
+                status.update(f"{self.title}: [dim]{time.monotonic() - begin:.0f} s[/dim]  {escape(shown)}")
 
             yield show
-        self.console.print(f"{self.title}: {name} took {time.monotonic() - begin:.0f} s", highlight=False)
 
-    def run(self, name: str, command: list[str]) -> None:
+    def say(self, text: str) -> None:
+        self.console.print(f"{self.title}: {text}", highlight=False, markup=False, soft_wrap=True)
+
+    def run(self, name: str, command: Sequence[str]) -> None:
         """Runs ``command`` in the folder as a step. GemmaryError with the end of its log if it fails."""
-        log = self.folder / f"{name}.log"
-        with self.step(name) as show, log.open("w", buffering=1) as file, self._start(command) as process:
+        with self.step(name) as show:
+            self.watch(name, command, self.folder / f"{name}.log", show)
+
+    def watch(self, name: str, command: Sequence[str], log: Path, show: Callable[[str], None]) -> None:
+        """Runs ``command`` in the folder. GemmaryError with the end of its ``log`` if it fails."""
+        with log.open("w", buffering=1) as file, self._start(command) as process:
             try:
                 for line in process.stdout:
                     file.write(line)
@@ -58,6 +80,6 @@ class Steps:
             errors = [line for line in lines if "ERROR" in line] or lines[-TAIL:]
             raise GemmaryError("\n".join([f"{name} failed (log: {log}):", *errors[:TAIL]]))
 
-    def _start(self, command: list[str]) -> subprocess.Popen:
+    def _start(self, command: Sequence[str]) -> subprocess.Popen:
         output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
         return subprocess.Popen(command, cwd=self.folder, stdin=subprocess.DEVNULL, **output)

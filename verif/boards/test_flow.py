@@ -9,7 +9,7 @@ import pytest
 
 from boards.board import MODULES, board
 from boards.chips import ecp5, ecp5_floorplan, ice40
-from boards.flow import build, report
+from boards.flow import build, limits, modules, paths, report, seeds
 from boards.flow.tools import Tool
 from gemmary.errors import InputError
 from scripts import fpga
@@ -35,16 +35,62 @@ if name == "yosys":
 elif name == "router":
     options = dict(a[2:].split("=") for a in arguments if "=" in a)
     pathlib.Path(options["textcfg"]).write_text("routed with " + options["seed"])
-    pathlib.Path(options["report"]).write_text(pathlib.Path("../routed.json").read_text())
+    own = pathlib.Path(f"../routed-{options['seed']}.json")
+    if own.exists() and not own.read_text():
+        sys.exit("ERROR: no way")
+    pathlib.Path(options["report"]).write_text((own if own.exists() else pathlib.Path("../routed.json")).read_text())
+    pathlib.Path(options["write"]).write_text(pathlib.Path("../written.json").read_text())
 else:
     pathlib.Path(arguments[-1]).write_text("bits")
 """
 
 
-def netlist(*rams: str) -> dict:
-    """A flat design of nothing but these block RAMs."""
-    cells = {name: {"type": "DP16KD", "attributes": {}} for name in rams}
-    return {"modules": {"top": {"attributes": {"top": "1"}, "ports": {}, "cells": cells}}}
+ARRAY = "system.accelerator.tensor.array"
+PLACED = {
+    f"{ARRAY}.cell_0.sum_TRELLIS_FF_Q": ("TRELLIS_FF", "X5/Y11/SLICEA.FF0"),
+    **{f"{ARRAY}.cell_0.sum_LUT4_Z_{i}": ("TRELLIS_COMB", f"X5/Y1{i}/SLICEA.COMB0") for i in range(4)},
+    **{f"{ARRAY}.cell_0.multiplier_{i}": ("MULT18X18D", f"X{4 + i}/Y10/MULT18_{i}") for i in range(2)},
+    "system.accelerator.vector.lane_0.x_MULT18X18D_P0": ("MULT18X18D", "X8/Y10/MULT18_4"),
+    "system.accelerator.activation.bank_0.memory.0.1": ("DP16KD", "X4/Y22/EBR0"),
+    "system.link.frames.crc_LUT4_Z_C_CCU2C_S0$CCU2_COMB0": ("TRELLIS_COMB", "X60/Y80/SLICEB.COMB1"),
+    "tx": ("TRELLIS_IO", "X0/Y80/PIOA"),
+}
+SCOPES = (ARRAY, f"{ARRAY}.cell_0", "system", "system.accelerator", "system.accelerator.vector", "system.link.frames")
+
+
+def netlist(*rams: str, scopes=()) -> dict:
+    """A flat design of nothing but these block RAMs, on the clock ``clk``, and the names of modules."""
+    cells = {name: cell("DP16KD", DATA_WIDTH_A="10010", DATA_WIDTH_B="10010", CLKA=[2], CLKB=[2]) for name in rams}
+    cells |= {name: cell("$scopeinfo") for name in scopes}
+    names = {"clk": {"bits": [2]}, "data": {"bits": [3]}}
+    return {"modules": {"top": {"attributes": {"top": "1"}, "ports": {}, "cells": cells, "netnames": names}}}
+
+
+def cell(kind: str, **values) -> dict:
+    """A cell of the netlist: lists are nets at its inputs, others parameters."""
+    nets = {name: value for name, value in values.items() if isinstance(value, list)}
+    parameters = {name: value for name, value in values.items() if name not in nets}
+    directions = dict.fromkeys(nets, "input")
+    return {
+        "type": kind,
+        "attributes": {},
+        "parameters": parameters,
+        "connections": nets,
+        "port_directions": directions,
+    }
+
+
+def written() -> dict:
+    """The router's netlist of PLACED."""
+    cells = {name: {"type": kind, "attributes": {"NEXTPNR_BEL": bel}} for name, (kind, bel) in PLACED.items()}
+    return {"modules": {"top": {"cells": cells}}}
+
+
+def reaches(mhz: float) -> str:
+    """A report of the router with that much for the board's clock."""
+    routed = json.loads(json.dumps(ROUTED))
+    routed["fmax"]["clk"]["achieved"] = mhz
+    return json.dumps(routed)
 
 
 @pytest.fixture
@@ -52,7 +98,8 @@ def flow(tmp_path, monkeypatch):
     """A folder to build in, with tools that only pretend."""
     (tmp_path / "tool.py").write_text(TOOL)
     (tmp_path / "routed.json").write_text(json.dumps(ROUTED))
-    (tmp_path / "netlist.json").write_text(json.dumps(netlist()))
+    (tmp_path / "netlist.json").write_text(json.dumps(netlist(scopes=SCOPES)))
+    (tmp_path / "written.json").write_text(json.dumps(written()))
 
     def tool(name):
         return lambda *_: Tool((sys.executable, str(tmp_path / "tool.py"), name), f"{name} 1.0")
@@ -86,6 +133,12 @@ def test_report(flow, capsys):
     assert found | wanted == found
     assert found["tools"]["router"] == "router 1.0" and found["wall_s"] >= 0
     assert [domain["name"] for domain in found["domains"]] == ["clk", "pll"]
+    # Two of the three multipliers and 4 of the 5 tables are the array's.
+    assert (found["macs_per_dsp_multiplier"], found["comb_per_mac_array"]) == (64, 0.03)
+    assert found["comb_per_mac"] == round(30000 / 128, 2)
+    modules = {module["module"]: module for module in found["modules"]}
+    assert modules[f"{ARRAY}.cell_0"]["trellis_comb"] == 4 and modules[f"{ARRAY}.cell_0"]["group"] == "array"
+    assert modules["system.link.frames"]["trellis_comb"] == 1 and modules["system.accelerator.vector"]["dsp"] == 1
     assert (flow / "ulx3s-85f" / "ulx3s-85f.bit").read_text() == "bits"
     assert ran(flow) == ["yosys", "router", "packer"]
 
@@ -104,8 +157,12 @@ def test_nothing_is_built_twice(flow, monkeypatch):
     monkeypatch.setattr(build, "elaborate", lambda *_: ("another design", "pins"))
     assert fpga_runs() == []  # as the sources are
     monkeypatch.setattr(build, "source_texts", lambda: {"a.py": "2"})
+    assert fpga_runs() == ["yosys"]  # which makes the same netlist
+    (flow / "netlist.json").write_text(json.dumps(netlist("ram", scopes=SCOPES)))
+    monkeypatch.setattr(build, "source_texts", lambda: {"a.py": "3"})
+    monkeypatch.setattr(build, "elaborate", lambda *_: ("a third design", "pins"))
     assert fpga_runs() == ["yosys", "router"]
-    assert fpga_runs("--seed", "4") == ["yosys", "router"]
+    assert fpga_runs("--seed", "4") == ["router"]  # of the same netlist
     assert (flow / "ulx3s-85f" / "routed.config").read_text() == "routed with 4"
     assert fpga.main(["bitstream", "--seed", "4"]) == fpga.main(["bitstream", "--seed", "4"]) == 0
     assert ran(flow) == ["packer"]
@@ -124,6 +181,49 @@ def test_missed_timing_is_status_1_and_no_bitstream(flow, capsys, slow):
     assert json.loads((flow / "ulx3s-85f" / "report.json").read_text())["timing_met"] is False
 
 
+def test_the_best_of_several_seeds_is_kept(flow, capsys):
+    """Met before not met, then what has the most time left; what is routed is not routed again."""
+    for seed, mhz in ((1, CLOCK + 1), (2, CLOCK - 1), (3, CLOCK + 9), (4, CLOCK + 5)):
+        (flow / f"routed-{seed}.json").write_text(reaches(mhz))
+    assert fpga.main(["bitstream", "--seeds", "4", "--jobs", "2", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [row["seed"] for row in found["seeds"]] == [1, 2, 3, 4] and found["seed"] == 3
+    assert [row["timing_met"] for row in found["seeds"]] == [True, False, True, True]
+    assert found["fmax_mhz"] == round(CLOCK + 9, 2) and found["cached"] is False
+    assert (flow / "ulx3s-85f" / "routed.config").read_text() == "routed with 3"
+    assert sorted(ran(flow)) == ["packer", "router", "router", "router", "router", "yosys"]
+    assert fpga.main(["fpga", "--seeds", "5"]) == 0
+    assert ran(flow) == ["router"] and "3 │" in (shown := capsys.readouterr().out) and "kept" in shown
+    assert fpga.main(["bitstream", "--seed", "2", "--seeds", "1"]) == 1
+    assert ran(flow) == [] and not (flow / "ulx3s-85f" / "ulx3s-85f.bit").exists()  # that one was seed 3
+
+
+def test_a_seed_without_a_way_does_not_stop_the_others(flow, capsys):
+    (flow / "routed-1.json").write_text("")
+    assert fpga.main(["fpga", "--seeds", "2", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["seed"] == 2 and [row["domains"] == [] for row in found["seeds"]] == [True, False]
+    ran(flow)
+    assert fpga.main(["fpga", "--seeds", "2"]) == 0
+    assert ran(flow) == ["router"] and "not routed" in capsys.readouterr().out  # that one is tried again
+    assert fpga.main(["fpga", "--seeds", "1"]) == 1
+    assert "no way" in capsys.readouterr().err
+
+
+def test_no_clock_passes_the_limits_of_the_blocks(flow, capsys):
+    """Seed 1 reaches more than a block RAM may run at."""
+    (flow / "netlist.json").write_text(json.dumps(netlist("ram", scopes=SCOPES)))
+    (flow / "routed.json").write_text(reaches(500.0))
+    assert fpga.main(["fpga", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["fmax_mhz"] == found["bram_internal_limit_mhz"] == 211.95
+    clocks = {domain["name"]: domain for domain in found["domains"]}
+    assert clocks["clk"]["routed_mhz"] == 500 and clocks["clk"]["timing_met"]
+    assert "could not be read" in found["data_sheet"]
+    # A clock with another name than in the netlist may have any block on it.
+    assert clocks["pll"]["bram_internal_limit_mhz"] == 211.95
+
+
 def test_a_failing_tool_is_status_1(flow, capsys):
     (flow / "tool.py").write_text("print('ERROR: out of luck'); raise SystemExit(1)")
     assert fpga.main(["fpga"]) == 1
@@ -137,6 +237,8 @@ def test_a_failing_tool_is_status_1(flow, capsys):
         (["--preset", "huge"], "unknown preset 'huge'"),
         (["--board", "icebreaker", "--preset", "small"], "which icebreaker lacks"),
         (["--seed", "-1"], "SEED = '-1' must be"),
+        (["--seeds", "0"], "SEEDS = '0' must be a whole number from 1 to 100"),
+        (["--jobs", "many"], "JOBS = 'many' must be"),
     ],
 )
 def test_bad_input_is_status_2(capsys, arguments, named):
@@ -144,12 +246,10 @@ def test_bad_input_is_status_2(capsys, arguments, named):
     assert named in capsys.readouterr().err
 
 
-def test_a_clock_without_a_constraint_is_not_met(tmp_path):
-    (tmp_path / "routed").write_text(json.dumps({"fmax": {}, "utilization": {}}))
-    (tmp_path / "log").write_text("")
+def test_a_clock_without_a_constraint_is_not_met():
     chosen = board("ulx3s-85f")
-    found = report.report(chosen, chosen.config(), 1, tmp_path / "routed", tmp_path / "log")
-    assert found["timing_met"] is False and found["fmax_mhz"] is None
+    assert not report.met(chosen, []) and not report.met(chosen, report.domains({"fmax": {}}))
+    assert report.met(chosen, report.domains(ROUTED))
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -192,3 +292,93 @@ def test_block_rams_are_placed_by_their_names():
         "bank_9.12": {},
         "other_0": {},
     }
+
+
+@pytest.mark.parametrize(
+    ("registers", "mhz"),
+    [
+        # From the tables of speed grade 6: 2625 ps from pin to pipeline register, less the 3927 - 3864 that a pin is earlier.
+        ({"REG_INPUTA_CLK": "CLK0", "REG_PIPELINE_CLK": "CLK0", "REG_OUTPUT_CLK": "CLK0"}, 390.32),
+        # 3864 ps from input register to pin, less the 3927 - 3486 from output register to pin.
+        ({"REG_INPUTA_CLK": "CLK0", "REG_OUTPUT_CLK": "CLK0"}, 292.14),
+        # The router knows these paths.
+        ({"REG_OUTPUT_CLK": "CLK0"}, None),
+        ({}, None),
+    ],
+)
+def test_limits_of_multipliers(registers, mhz):
+    design = netlist("ram")
+    design["modules"]["top"]["netnames"]["fast"] = {"bits": [7]}
+    design["modules"]["top"]["cells"]["m"] = cell("MULT18X18D", CLK0=[7], **registers)
+    found = limits.limits(design, "LFE5U-85F-6CABGA381")
+    assert limits.of_clock(found, "$glbnet$clk") == limits.Limits(None, 211.95)
+    assert found.get("fast", limits.Limits()).dsp_internal_limit_mhz == mhz
+    assert limits.limits(design, "iCE40UP5K-sg48") == {}
+
+
+def test_a_block_ram_that_reads_before_it_writes_is_slower():
+    design = netlist("ram")
+    design["modules"]["top"]["cells"]["ram"]["parameters"]["WRITEMODE_B"] = "READBEFOREWRITE"
+    assert limits.limits(design, "LFE5U-85F-6CABGA381")["clk"].bram_internal_limit_mhz == 154.55
+    assert limits.limits(design, "LFE5U-85F-8CABGA381")["clk"].bram_internal_limit_mhz == 214.13
+
+
+def test_longest_paths():
+    """Nanoseconds of logic and of wires, the signals at its ends and the modules that they are in."""
+
+    def step(kind, delay, start, end):
+        return {"type": kind, "delay": delay, "from": {"cell": start}, "to": {"cell": end}}
+
+    begin, middle, end = f"{ARRAY}.cell_0.p_TRELLIS_FF_Q_2", "x_LUT4_Z", "system.link.frames.crc_TRELLIS_FF_Q_DI_LUT4_Z"
+    steps = [
+        step("clk-to-q", 0.5, begin, begin),
+        step("routing", 1.25, begin, middle),
+        step("logic", 0.25, middle, middle),
+    ]
+    steps += [step("routing", 2, middle, end), step("setup", 0.125, end, end)]
+    path = {"from": "posedge clk", "to": "posedge clk", "path": steps}
+    found = paths.critical_paths({"critical_paths": [path, path | {"from": "<async>"}]}, SCOPES)
+    assert found["clk", "clk"] == {
+        "from": f"{ARRAY}.cell_0.p", "to": "system.link.frames.crc",
+        "from_module": f"{ARRAY}.cell_0", "to_module": "system.link.frames",
+        "delay_ns": 4.125, "logic_ns": 0.875, "routing_ns": 3.25, "levels": 1,
+    }  # fmt: skip
+    assert report.domains(ROUTED | {"critical_paths": [path]}, known=SCOPES)[0].critical_path == found["clk", "clk"]
+
+
+@pytest.mark.parametrize(
+    ("module", "group"),
+    [
+        (f"{ARRAY}.cell_0_1", "array"),
+        ("system.accelerator.array.multiplier_0", "array"),
+        ("system.accelerator.tensor.sequencer", "control"),
+        ("system.accelerator.weights$76.half_0", "scratchpads"),
+        ("system.accelerator.accumulator.bank_0", "accumulator"),
+        ("system.accelerator.vector.requantize", "vector"),
+        ("system.accelerator.store", "DMA"),
+        ("system.accelerator.registers", "host"),
+        ("system.link.frames", "host"),
+        ("system.memory.lane_3", "memory"),
+        ("system.memory_other", "control"),
+        ("", "control"),
+    ],
+)
+def test_parts_of_the_design(module, group):
+    assert modules.group_of(module) == group
+
+
+def test_the_page_shows_the_chip(flow):
+    assert fpga.main(["fpga", "--seeds", "2"]) == 0
+    html = (flow / "ulx3s-85f" / "index.html").read_text()
+    assert html.count('rx="1"') == 4  # three multipliers and a block RAM
+    assert html.count("<path") == 2  # tiles of the array, with flip-flops in one, and of the host
+    assert "M96 102h7" in html  # tile (5, 11)
+    assert "DSP of system.accelerator.vector" in html and "http" not in html.replace("http://www.w3.org", "")
+
+
+def test_as_many_routers_as_memory_allows(monkeypatch):
+    monkeypatch.setattr(seeds.os, "sched_getaffinity", lambda _: range(16), raising=False)
+    monkeypatch.setattr(seeds, "free_memory", lambda: 3 * seeds.ROUTE_BYTES + 1)
+    assert seeds.at_once() == 3
+    monkeypatch.setattr(seeds, "free_memory", lambda: 0)
+    assert seeds.at_once() == 1
