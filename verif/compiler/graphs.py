@@ -65,7 +65,9 @@ class _Drawing:
         return self.rng.integers(-128, 128, shape, np.int8)
 
     def quantization(self) -> Quantized:
-        return Quantized(float(np.float32(2.0 ** self.number(-4, 2))), self.draw(st.sampled_from((0, -128, 127, 3, -60))))
+        return Quantized(
+            float(np.float32(2.0 ** self.number(-4, 2))), self.draw(st.sampled_from((0, -128, 127, 3, -60)))
+        )
 
     def clip(self) -> dict:
         low, high = self.draw(st.sampled_from(((-128, 127), (-60, 127), (0, 100), (5, 5))))
@@ -121,7 +123,10 @@ class _Drawing:
 
     def _pool(self, x: SSAValue):
         window = (self.number(1, 3), self.number(1, 3))
-        strides, padding = (self.number(1, 2), self.number(1, 2)), [self.number(0, k - 1) for k in window for _ in range(2)]
+        strides, padding = (
+            (self.number(1, 2), self.number(1, 2)),
+            [self.number(0, k - 1) for k in window for _ in range(2)],
+        )
         size = positions(shape_of(x)[1:3], window, strides, padding)
         geometry = {"window": ints(window), "strides": ints(strides), "padding": ints(padding)}
         return (shape_of(x)[0], *size, shape_of(x)[3]) if min(size) > 0 else None, geometry

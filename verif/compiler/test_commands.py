@@ -80,6 +80,17 @@ def test_explain(program, capsys):
     assert status == 0 and "scores" in out and "device_share" in out
 
 
+def test_disassemble_names_the_operators(program, capsys):
+    status, out, _ = gemmary(capsys, "disassemble", program)
+    comments = [line for line in out.splitlines() if line.startswith("#")]
+    assert status == 0 and comments == [
+        "# operator scores: 96 multiply-accumulates",
+        "# on the host: weights",
+        "# operator out: 64 multiply-accumulates",
+    ]
+    assert out.count("matmul") >= 2 and out.count("store") >= 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

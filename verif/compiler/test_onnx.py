@@ -109,6 +109,36 @@ def test_layers_fuse_as_the_network_has_them():
     ]
 
 
+def test_uint8_models():
+    """uint8 activations, in and out of the model as they are: int8 by offset inside."""
+    rng = np.random.default_rng(5)
+    constants = {
+        "s": np.float32(0.05), "z": np.uint8(130), "t": np.float32(0.1), "y0": np.uint8(7), "ws": np.full(6, 0.01037, np.float32),
+        "wz": np.full(6, 128, np.uint8), "w": rng.integers(1, 256, (6, 4, 3, 3), np.uint8),
+    }  # fmt: skip
+    nodes = [
+        helper.make_node("DequantizeLinear", ["x", "s", "z"], ["fx"], name="in"),
+        helper.make_node("DequantizeLinear", ["w", "ws", "wz"], ["fw"], name="weights", axis=0),
+        helper.make_node("Conv", ["fx", "fw"], ["c"], name="conv", pads=[1, 1, 1, 1]),
+        helper.make_node("QuantizeLinear", ["c", "t", "y0"], ["y"], name="out"),
+    ]
+    sides = [("x", (2, 4, 9, 9)), ("y", (2, 6, 9, 9))]
+    x, y = (helper.make_tensor_value_info(name, TensorProto.UINT8, shape) for name, shape in sides)
+    arrays = [onnx.numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()]
+    graph = helper.make_graph(nodes, "uint8", [x], [y], arrays)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    inputs = {"x": rng.integers(0, 256, (2, 4, 9, 9), np.uint8)}
+    (expected,) = session(model).run(None, inputs)
+    lowered = run_pipeline(import_onnx(model))
+    assert [op.name for op in lowered.operations].count("graph.conv2d") == 1
+    compiled, config = compile_model(lowered, preset("small")), preset("small")
+    result = run_compiled(compiled, open_device("emulator", config), inputs).outputs["y"]
+    assert result.dtype == np.uint8 and not compiled.warnings
+    differences = np.abs(result.astype(int) - expected.astype(int))
+    assert differences.max() <= 1 and np.count_nonzero(differences) <= 0.001 * differences.size
+    assert len(np.unique(result)) > 50
+
+
 def test_symbolic_sizes_are_named():
     model = export_onnx(load_digits().network, "images")
     with pytest.raises(InputError, match=r"input 'input': axis 0 \(images\) has no fixed size: give --batch N"):

@@ -59,16 +59,19 @@ def compile_model(
     addresses reach.
     """
     names = names_of(model)
-    steps, failed = [], True
+    steps, failed, known = [], True, {}
     while failed:  # an operator that the code generator refuses stays on the host: the segments are other ones then
         failed, steps = False, []
         for segment in segments(model):
             program = None
-            if segment.on_device:
+            operands = segment.ops, names, segment.inputs, segment.outputs
+            key = segment.ops, segment.inputs, segment.outputs
+            if segment.on_device and key in known:
+                program = known[key]
+            elif segment.on_device:
                 progress(", ".join(names[op.results[0]] for op in segment.ops))
-                operands = segment.ops, names, segment.inputs, segment.outputs
                 try:
-                    program = Generator(config, model.context, *operands).program()
+                    program = known[key] = Generator(config, model.context, *operands).program()
                 except Unsupported as error:
                     keep_on_host(error.op, str(error))
                     failed = True
