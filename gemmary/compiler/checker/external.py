@@ -7,7 +7,7 @@ from enum import Enum
 import numpy as np
 
 from ...config import Config
-from ...isa import Engine, Opcode
+from ...isa import Engine, Opcode, Space
 from .finding import MOST, Finding
 from .order import Clock
 from .pattern import Pattern, box
@@ -99,7 +99,8 @@ class External:
                 place.tables.pop(name, None)
         self.starts = [place.address for place in self.places]
 
-    def take(self, index: int, clock: Clock, transfer: Transfer) -> None:
+    def take(self, index: int, clock: Clock, transfer: Transfer, space: Space) -> None:
+        """``space``: the memory on the chip."""
         load = self.stream.engine[index] == Engine.LOAD
         if not 0 <= transfer.first <= transfer.last < self.size:
             self._outside(index, transfer, load)
@@ -116,6 +117,10 @@ class External:
             return
         if place.grain > 1 and not _whole(transfer, place):
             self._torn(index, transfer, place, load)
+        # Of a word with more columns than the array's some may be needless.
+        square = self.config.rows == self.config.columns
+        if load and self.known and square and space == Space.WEIGHT and not place.constant and place.grain > 1:
+            _view(place, "multiplied", transfer)[...] = True
         (self._load if load else self._store)(index, clock, place, transfer)
 
     def at(self, address: int) -> Place:
@@ -126,6 +131,10 @@ class External:
         """What is missing of the results, at the end of the last program (or of ``name`` alone)."""
         findings = []
         for place in self.places:
+            if "multiplied" in place.tables and not place.tables["multiplied"].all():
+                first = place.address + int(np.argmin(place.tables["multiplied"]))
+                text = f"of operand {place.name!r}, loaded to the weight memory, the byte at {first:#x} is left out: "
+                findings.append(Finding("uneven", (), text + "correct an address or a count of what loads it"))
             if place.use != Use.RESULT or name not in (None, place.name):
                 continue
             stored = place.table("defined")

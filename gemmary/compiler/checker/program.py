@@ -67,7 +67,8 @@ class StreamChecker:
         self.memory, self.lines = Checker(config, self.sense), Lines(config)
         self.external = External(config, memory_bytes, places)
         self.work = Work(config, self.external) if self.sense else None
-        self.inputs = Inputs(config, self.external, tensors or {})
+        # With fewer columns than rows a word of a tensor may have channels that nobody needs.
+        self.inputs = Inputs(config, self.external, tensors if tensors and config.rows == config.columns else {})
 
     def check(self, code: bytes, layers: Sequence[str] | str = ()) -> list[Finding]:
         """``layers`` is the name of the layer of each instruction, or of all."""
@@ -93,7 +94,7 @@ class StreamChecker:
                 self.work.load(i, accessed[i][0].space)
             self.memory.take(i, clock[i], accessed[i])
             if transferred[i] is not None:
-                self.external.take(i, clock[i], transferred[i])
+                self.external.take(i, clock[i], transferred[i], accessed[i][0].space)
             self.lines.take(i)
             if self.sense:
                 self.inputs.take(i, accessed[i])

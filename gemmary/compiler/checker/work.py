@@ -66,6 +66,8 @@ class Work:
             self._flush(space, np.arange(len(self.origin[space])))
         findings = []
         for address, total in self.totals.items():
+            if self.config.columns < self.config.rows:
+                total = np.where(total, total, total.max())  # a last word may have columns that nobody needs
             values, counts = np.unique(total, return_counts=True)
             if len(values) > 1 and values[-1]:
                 usual = int(values[counts.argmax()])
