@@ -22,7 +22,7 @@ unexport MAKEFLAGS MFLAGS MAKELEVEL
 # Two installations into one environment would trip over each other.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help venv sim bench sweep test regress lint docs verilog fpga bitstream examples train lock clean
+.PHONY: help venv sim bench sweep test frontends regress lint docs verilog fpga bitstream examples train lock clean
 
 help: ## print this list
 	@awk -F ': .*## ' '/^[a-z]+: .*##/ { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -46,7 +46,10 @@ sweep: $(VENV)/rtl.stamp ## compare configurations by the cycle model: build/swe
 test: need-simulators $(VENV)/test.stamp ## run every test, in both simulators
 	@$(PYTEST) --junitxml=build/test/junit.xml
 
-regress: need-simulators $(VENV)/test.stamp $(VENV)/examples.stamp ## nightly: every test and the long random ones; prints the time it took
+frontends: need-g++ $(VENV)/test.stamp $(VENV)/onnx.stamp ## test the compiler with the frameworks whose models it reads
+	@$(PYTEST) verif/compiler --junitxml=build/test/frontends.xml
+
+regress: need-simulators $(VENV)/test.stamp $(VENV)/examples.stamp $(VENV)/onnx.stamp $(VENV)/train.stamp ## nightly: every test and the long random ones; prints the time it took
 	@$(PYTEST) -m "" --junitxml=build/test/regress.xml
 
 lint: $(VENV)/test.stamp ## check style and formatting with ruff
@@ -70,7 +73,7 @@ examples: $(addprefix example-,$(EXAMPLE)) ## run the examples, or one: EXAMPLE=
 train: $(VENV)/train.stamp ## train the digits network again; its weights come with the repository
 	@$(BIN)/python -m scripts.train_digits
 
-lock: $(VENV)/test.stamp $(VENV)/examples.stamp $(VENV)/fpga.stamp $(VENV)/train.stamp ## write requirements.lock from what .venv holds
+lock: $(VENV)/test.stamp $(VENV)/examples.stamp $(VENV)/fpga.stamp $(VENV)/onnx.stamp $(VENV)/train.stamp ## write requirements.lock from what .venv holds
 	@mkdir -p build && grep '^#' requirements.lock > build/lock
 	@$(BIN)/pip freeze --exclude-editable | sed 's/+[a-z0-9.]*$$//' | LC_ALL=C sort -f >> build/lock
 	@mv build/lock requirements.lock
