@@ -42,7 +42,7 @@ def floorplan(device: str, cells: Sequence[Cell]) -> str:
 def _rows(cells, place, width) -> list[str]:
     """A band behind each row of blocks, with its name."""
     rows = sorted({(cell.y, BLOCKS[cell.kind]) for cell in cells if cell.kind in BLOCKS})
-    counts = Counter((cell.y, BLOCKS[cell.kind]) for cell in cells if cell.kind in BLOCKS)
+    counts = Counter((y, name) for _, y, name in {(c.x, c.y, BLOCKS[c.kind]) for c in cells if c.kind in BLOCKS})
     content = []
     for y, name in rows:
         left, top = place(0, y)
