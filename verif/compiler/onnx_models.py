@@ -153,4 +153,16 @@ def unsupported(b):
     return b.conv(b("Mul", y, gate), 16, 8, k=1)
 
 
-TOKENS = ("mlp",)
+@case
+def attention(b):
+    """Four heads: the products run on the tensor engine, softmax and the heads' transposes on the host."""
+    split = b.constant(np.array([0, 16, 4, 16], np.int64))
+    q, k, v = (b("Reshape", b("MatMul", "x", b.weight(64, 64)), split) for _ in range(3))
+    q, v = (b("Transpose", each, perm=[0, 2, 1, 3]) for each in (q, v))
+    scores = b("Mul", b("MatMul", q, b("Transpose", k, perm=[0, 2, 3, 1])), b.constant(np.float32(0.25)))
+    mixed = b("Transpose", b("MatMul", b("Softmax", scores, axis=-1), v), perm=[0, 2, 1, 3])
+    flat = b("Reshape", mixed, b.constant(np.array([0, 16, 64], np.int64)))
+    return b("MatMul", flat, b.weight(64, 64))
+
+
+TOKENS = ("mlp", "attention")

@@ -25,8 +25,9 @@ from verif.golden import network as golden  # noqa: E402
 FAST = ("silu", "residual", "mlp")
 BATCH = 8
 
-TIES = {"average_pool": 0.35}
-"""Means of four int8 numbers end on a tie every fourth time, where float32 sums fall to either side."""
+TIES = {"average_pool": 0.35, "attention": 0.005}
+"""Shares of elements that may differ by a step, by default 0.001. Means of four int8 numbers end on a tie every fourth time, where
+float32 sums fall to either side; a step in the scores of attention changes a whole row."""
 
 
 def session(model):

@@ -83,7 +83,7 @@ def random_matmul(seed: int) -> tuple[Model, dict, np.ndarray]:
     outer = [2] if heads else []
     a = random_int8(rng, *outer, m, k)
     b = random_int8(rng, *([] if constant else outer), *((n, k) if transposed and not constant else (k, n)))
-    za, zb = (int(z) for z in rng.integers(-9, 9, 2))
+    za, zb = (0, 0) if rng.integers(3) else (int(z) for z in rng.integers(-9, 9, 2))
     left = a.astype(np.int64) - za
     right = b.astype(np.int64) if constant else b.astype(np.int64) - zb
     if transposed and not constant:

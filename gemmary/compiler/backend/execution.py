@@ -9,6 +9,7 @@ from ...errors import InputError
 from ...runtime.device import Device
 from ...runtime.execute import LayerResult, execute
 from ..ir.interpreter import evaluate, read
+from ..ir.types import shape_of
 from .compiled import Compiled
 
 
@@ -49,9 +50,10 @@ def run_compiled(compiled: Compiled, device: Device, inputs: Mapping[str, np.nda
                 results = evaluate(model.context, op, values, model.opset)
                 values |= dict(zip(op.results, results))
             continue
-        arrays = {names[value]: values[value] for value in step.segment.inputs}
+        tensors = step.program.tensors  # those of several products at once have one outer axis
+        arrays = {names[v]: values[v].reshape(tensors[names[v]].shape) for v in step.segment.inputs}
         result = execute(device, step.program, arrays)
-        values |= {value: result.tensors[names[value]] for value in step.segment.outputs}
+        values |= {v: result.tensors[names[v]].reshape(shape_of(v)) for v in step.segment.outputs}
         layers += result.layers
     outputs = {name: read(model.context, values, value) for name, value in model.outputs.items()}
     return ModelResult(outputs, tuple(layers))

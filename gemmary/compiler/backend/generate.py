@@ -27,7 +27,7 @@ from ..program import Layer, Program
 from ..requantization import Requantization, ResidualOperand
 from ..runs import Run
 from ..scales import mantissa_and_shift
-from ..tensor import Tensor
+from ..tensor import Stack, Tensor
 from ..weights import folded_bias
 from ..window import Window
 from .groups import lower_groups
@@ -59,6 +59,7 @@ class Generator:
         self.inputs, self.outputs = inputs, outputs
         self.layout, self.timing = Layout(config), Timing(config)
         self.tensors: dict[SSAValue, Tensor] = {}
+        self.stacks: dict[SSAValue, Stack] = {}
 
     def program(self) -> Program:
         layers = []
@@ -190,33 +191,51 @@ class Generator:
         return lower_contraction(self.config, self.contraction(source, weight, target, window, requantization, outside))
 
     def _product_of_run_time(self, op: MatMul) -> tuple[Run, ...]:
-        if prod(shape_of(op.input)[:-2]) > 1:
-            raise InputError("several products of computed tensors at once")
+        """A contraction for each of the heads, if there are several."""
         zeros = {quantization(value).zero_point.data for value in (op.input, op.weight)}
         if zeros != {0}:
             raise InputError("the operands of a product of computed tensors need the zero point 0")
-        left, right, target = (
-            self._matrix(tensor) for tensor in (self.read(op.input), self.read(op.weight), self.write(op.result))
-        )
+        heads = prod(shape_of(op.result)[:-2])
+        if heads > 1:
+            left, right, target = (self._stack(value) for value in (op.input, op.weight, op.result))
+        else:
+            matrices = self.read(op.input), self.read(op.weight), self.write(op.result)
+            left, right, target = ([replace(tensor, shape=tensor.shape[-2:])] for tensor in matrices)
+        if heads > 1 and op.residual is not None:
+            raise InputError("a residual of several products at once")
         alike = op.bias is None and (op.scale is None or self.context.array(op.scale).size == 1)
-        bias = (
-            0
-            if alike
-            else np.zeros(shape_of(op.result)[-1], np.int32)
-            if op.bias is None
-            else self.context.array(op.bias)
-        )
+        channels = shape_of(op.result)[-1]
+        bias = 0 if alike else np.zeros(channels, np.int32) if op.bias is None else self.context.array(op.bias)
         requantization = self.requantization(op, bias)
-        kind = RowOperand if op.transposed is None else KeyOperand
-        operand = kind(right, self.config.rows, self.config.columns)
-        addresses = (
-            (0, self.layout.table(requantization)) if alike else self.layout.requantization(requantization, len(bias))
+        places = (
+            (0, self.layout.table(requantization)) if alike else self.layout.requantization(requantization, channels)
         )
-        window = Window(1, 1, left.positions)
-        return lower_contraction(self.config, Contraction(left, operand, target, window, requantization, *addresses))
+        kind = RowOperand if op.transposed is None else KeyOperand
+        operations = [
+            Contraction(
+                left[i],
+                kind(right[i], self.config.rows, self.config.columns),
+                target[i],
+                Window(1, 1, left[i].positions),
+                requantization,
+                *places,
+            )
+            for i in range(heads)
+        ]
+        return lower_contraction(self.config, *operations)
 
-    def _matrix(self, tensor: Tensor) -> Tensor:
-        return replace(tensor, shape=tensor.shape[-2:])
+    def _stack(self, value: SSAValue) -> Stack:
+        """Matrices one behind the other, as only products of computed tensors read them: so they come from outside, or go there."""
+        inside = [use.operation for use in value.uses if use.operation in self.ops]
+        products = all(isinstance(each, MatMul) and not each.constant and each.residual is not value for each in inside)
+        if value.owner in self.ops and inside or not products:
+            raise InputError(
+                "an operand or the result of several products at once has other readers or comes from another operator"
+            )
+        if value not in self.stacks:
+            single = replace(self._tensor(value), shape=shape_of(value)[-2:])
+            self.stacks[value] = self.layout.place(Stack(single, prod(shape_of(value)[:-2])))
+        return self.stacks[value]
 
     # The vector engine alone.
 

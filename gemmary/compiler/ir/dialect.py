@@ -1,6 +1,7 @@
 """The dialect ``graph``: a model as quantized operators on tensors, the level that every front end produces."""
 
 from dataclasses import dataclass, field
+from math import prod
 
 import numpy as np
 from xdsl.context import Context
@@ -65,7 +66,7 @@ class GraphContext(Context):
         shape, dtype = shape_of(op.result), numpy_dtype(op.result.type.element_type)
         if op.value is not None:
             numbers = np.frombuffer(op.value.data.data, dtype)
-            return np.broadcast_to(numbers, shape) if numbers.size == 1 else numbers.reshape(shape)
+            return numbers.reshape(shape) if numbers.size == prod(shape) else np.broadcast_to(numbers, shape)
         name = op.resource.data
         if name not in self.arrays:
             raise InputError(f"resource {name!r} is missing: give the file of arrays that belongs to the text")
