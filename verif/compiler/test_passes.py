@@ -2,6 +2,7 @@
 
 import io
 import re
+import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -83,3 +84,11 @@ def test_a_pass_that_breaks_the_ir_is_named(monkeypatch):
     monkeypatch.setitem(PASSES, "dead-code", Broken)
     with pytest.raises(InputError, match="after pass dead-code: "):
         run_pipeline(ir.load(FILES[0]), "dead-code")
+
+
+def test_a_missing_package_is_named(monkeypatch, capsys):
+    """Without it no table can be computed: the operators must not stay on the host in silence."""
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    path = next(path for path in FILES if path.stem == "raise_tables")
+    assert opt.main([str(path)]) == 2
+    assert "needs the Python package onnx: pip install 'gemmary[onnx]'" in capsys.readouterr().err

@@ -66,9 +66,12 @@ def random_conv(seed: int) -> tuple[Model, dict, np.ndarray]:
         operands = [value, w, [b], [s], [other] if other else [], [op.result for op in tables]]
         properties = {"strides": ints(strides), "padding": ints(padding), "groups": integer(groups)}
         properties |= {"low": integer(low), "high": integer(high)}
+        if tables:  # the result's zero point is that of the table's numbers
+            properties["zero_point"] = integer(zero)
         if other:
             properties["residual_scale"] = real(0.375)
-        yield Conv2D.build(operands=operands, result_types=[tensor_type(y.shape, target)], properties=properties)
+        result = Quantized(0.125, 77) if tables else target
+        yield Conv2D.build(operands=operands, result_types=[tensor_type(y.shape, result)], properties=properties)
 
     inputs = {"x0": x} | ({"x1": residual} if residual is not None else {})
     args = [tensor_type(x.shape, source)] + [tensor_type(y.shape, Quantized(1.0, -5))] * (residual is not None)

@@ -11,6 +11,10 @@ from .edges import Float
 from .types import element_of, numpy_dtype
 
 
+class NoReference(InputError):
+    """ONNX's reference does not know the operator."""
+
+
 def options_of(values: dict) -> DictionaryAttr:
     """An operator's attributes: ints, floats, strings, and lists of ints or floats. TypeError for anything else."""
     return DictionaryAttr({name: _attribute(value) for name, value in values.items()})
@@ -74,7 +78,7 @@ def evaluate_onnx(kind: str, options: dict, arrays, outputs: int, opset: int, ab
         with np.errstate(all="ignore"):
             return ReferenceEvaluator(model).run(None, {f"x{i}": a for i, a in enumerate(arrays)})
     except (NotImplementedError, onnx.checker.ValidationError) as error:
-        raise InputError(f"no reference of the float operator {kind} is known: {error}") from None
+        raise NoReference(f"no reference of the float operator {kind} is known: {error}") from None
 
 
 def _onnx_type(array: np.ndarray) -> int:

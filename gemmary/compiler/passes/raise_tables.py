@@ -9,11 +9,10 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import SSAValue
 from xdsl.passes import ModulePass
 
-from ...errors import InputError
 from ..ir import numerics
 from ..ir.dialect import GraphContext
 from ..ir.edges import Dequantize, Float, Quantize
-from ..ir.floats import evaluate_onnx, options_from
+from ..ir.floats import NoReference, evaluate_onnx, options_from
 from ..ir.types import quantization, shape_of
 from ..ir.vector import Table
 from .matching import insert, operations, real_constant, replace
@@ -137,7 +136,7 @@ class _Function:
             (result,) = evaluate_onnx(
                 op.kind.data, options_from(op.options), arrays, 1, self.opset, op.absent.get_values()
             )
-        except InputError:
+        except NoReference:
             raise _NoTable from None
         return np.asarray(result)
 
