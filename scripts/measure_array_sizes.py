@@ -54,7 +54,9 @@ def _figure(sizes: dict[str, dict], key: str, title: str) -> str:
     points = [Point(s["MULT18X18D"], s[key], f"{name}: {s[key]:,}", f"{s['kind']} array") for name, s in shown.items()]
     lines = []
     for series in dict.fromkeys(point.series for point in points):
-        lines.append(Line(sorted((p.x, p.y) for p in points if p.series == series), series=series, name=series))
+        line = sorted((point.x, point.y) for point in points if point.series == series)
+        if len(line) > 1:
+            lines.append(Line(line, series=series, name=series))
     return plot(points, lines, x=f"multipliers of {MULTIPLIERS}", y=title)
 
 
