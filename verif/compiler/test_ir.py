@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gemmary.compiler import ir
+from gemmary.compiler.ir.numerics import multiplier, requantize
 from gemmary.errors import InputError
 from verif.compiler import texts
 from verif.golden import numerics
@@ -51,9 +52,16 @@ def test_rescaling_rounds_as_the_golden_numerics(seed):
     scales[:8] = 0.5  # ties
     mantissa, shift = numerics.scale_to_mantissa_shift(scales)
     expected = numerics.requantize(sums, mantissa, shift, 7)
-    from gemmary.compiler.ir.numerics import requantize
-
     np.testing.assert_array_equal(requantize(sums, scales, 7, -128, 127), expected)
+
+
+def test_multipliers_are_exact():
+    scales = np.exp2(np.random.default_rng(0).uniform(-60, 24, 500)).astype(np.float32)
+    for scale in [0, 2.0**-40, 2.0**-41, 2.0**-39, 1, 2.0**23, *scales[scales < 2**24]]:
+        assert multiplier(scale) == numerics.scale_to_mantissa_shift(np.float32(scale))
+    for scale in (2.0**24, -1.0, np.inf, np.nan):
+        with pytest.raises(ValueError, match="a scale must be 0 or positive and below"):
+            multiplier(scale)
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,23 @@
 // RUN: gemmary-opt %s -p cancel-transposes
-// Two transposes meet behind a table and are gone; a dense layer over a flattened NCHW image becomes a convolution.
+// Two transposes meet behind a table and are gone, two others become one; a dense layer over a flattened NCHW image becomes a convolution.
 
-func.func @main(%x: tensor<2x3x4x2x!graph.q<0.5, 7>>) -> (tensor<2x3x4x2x!graph.q<0.25, 5>>, tensor<2x2x!graph.q<1.0, 0>>) {
+func.func @main(%x: tensor<2x3x4x2x!graph.q<0.5, 7>>) -> (tensor<2x3x4x2x!graph.q<0.25, 5>>, tensor<2x2x!graph.q<1.0, 0>>, tensor<4x2x2x3x!graph.q<0.5, 7>>) {
   %t = graph.constant {value = dense<3> : tensor<256xi8>} : tensor<256xi8>
-  %w = graph.constant {value = dense<3> : tensor<24x2xi8>} : tensor<24x2xi8>
+  %w = graph.constant {value = dense<[[-5, -2], [2, 5], [-2, 1], [5, -3], [1, 4], [-3, 0], [4, -4], [0, 3], [-4, -1], [3, -5], [-1, 2], [-5, -2], [2, 5], [-2, 1], [5, -3], [1, 4], [-3, 0], [4, -4], [0, 3], [-4, -1], [3, -5], [-1, 2], [-5, -2], [2, 5]]> : tensor<24x2xi8>} : tensor<24x2xi8>
   %s = graph.constant {value = dense<0.01> : tensor<1xf32>} : tensor<1xf32>
   %a = graph.transpose %x {permutation = array<i64: 0, 3, 1, 2>} : tensor<2x3x4x2x!graph.q<0.5, 7>> -> tensor<2x2x3x4x!graph.q<0.5, 7>>
   %b = graph.table %a, %t : tensor<2x2x3x4x!graph.q<0.5, 7>>, tensor<256xi8> -> tensor<2x2x3x4x!graph.q<0.25, 5>>
   %y = graph.transpose %b {permutation = array<i64: 0, 2, 3, 1>} : tensor<2x2x3x4x!graph.q<0.25, 5>> -> tensor<2x3x4x2x!graph.q<0.25, 5>>
   %f = graph.reshape %a : tensor<2x2x3x4x!graph.q<0.5, 7>> -> tensor<2x24x!graph.q<0.5, 7>>
   %m = graph.matmul %f, %w scale %s : tensor<1xf32> : tensor<2x24x!graph.q<0.5, 7>>, tensor<24x2xi8> -> tensor<2x2x!graph.q<1.0, 0>>
-  func.return %y, %m : tensor<2x3x4x2x!graph.q<0.25, 5>>, tensor<2x2x!graph.q<1.0, 0>>
+  %c = graph.transpose %a {permutation = array<i64: 3, 1, 0, 2>} : tensor<2x2x3x4x!graph.q<0.5, 7>> -> tensor<4x2x2x3x!graph.q<0.5, 7>>
+  func.return %y, %m, %c : tensor<2x3x4x2x!graph.q<0.25, 5>>, tensor<2x2x!graph.q<1.0, 0>>, tensor<4x2x2x3x!graph.q<0.5, 7>>
 }
 
 // CHECK-NOT: graph.transpose
 // CHECK:     %[[Y:.*]] = graph.table %x
 // CHECK:     %[[C:.*]] = graph.conv2d %x, {{.*}} : tensor<2x3x4x2x!graph.q<0.5, 7>>, tensor<3x4x2x2xi8> -> tensor<2x1x1x2x!graph.q<1.0, 0>>
 // CHECK:     %[[M:.*]] = graph.reshape %[[C]]
-// CHECK:     func.return %[[Y]], %[[M]]
+// CHECK:     %[[T:.*]] = graph.transpose %x {permutation = array<i64: 2, 3, 0, 1>}
+// CHECK-NOT: graph.transpose
+// CHECK:     func.return %[[Y]], %[[M]], %[[T]]
