@@ -166,3 +166,20 @@ def test_spoilt_files_are_refused(spoil, sentence, tmp_path):
     path.write_bytes(spoil(encode_compiled(compile_model(host_model(), SMALL))))
     with pytest.raises(InputError, match=sentence):
         load_compiled(path)
+
+
+@pytest.mark.parametrize(("shape", "programs"), [("2x6x8", 1), ("4x24", 2)])
+def test_reshapes_that_keep_their_channels_are_free(shape, programs):
+    """Others move numbers: they run on the host, between two programs, with a warning."""
+    image, flat = "tensor<2x2x3x8x!graph.q<0.5, 0>>", f"tensor<{shape}x!graph.q<0.5, 0>>"
+    model = ir.parse(f"""func.func @main(%x: {image}) -> {flat} {{
+      %t = graph.constant {{value = dense<{[(37 * i) % 251 - 125 for i in range(256)]}> : tensor<256xi8>}} : tensor<256xi8>
+      %a = graph.table %x, %t {{source = "first"}} : {image}, tensor<256xi8> -> {image}
+      %r = graph.reshape %a {{source = "reshape"}} : {image} -> {flat}
+      %y = graph.table %r, %t {{source = "second"}} : {flat}, tensor<256xi8> -> {flat}
+      func.return %y : {flat}
+    }}""")
+    compiled, inputs = compile_model(model, SMALL), random_inputs(model)
+    assert explain(compiled)["totals"]["programs"] == programs and len(compiled.warnings) == programs - 1
+    result = run_compiled(compiled, open_device("emulator", SMALL), inputs)
+    np.testing.assert_array_equal(result.outputs["output0"], ir.interpret(model, inputs)["output0"])
