@@ -31,16 +31,14 @@ class LayerResult:
         return self.macs / (self.cycles * self.macs_per_cycle) if self.cycles else 0.0
 
 
-@dataclass(frozen=True)
-class Result:
-    """Tensors by name (all those of the program but its inputs), and a report for each layer."""
+class LayerTotals:
+    """Sums over ``layers``."""
 
-    tensors: dict[str, np.ndarray]
     layers: tuple[LayerResult, ...]
 
     @property
     def cycles(self) -> int:
-        """From first fetch to last write response, summed over the layers."""
+        """From first fetch to last write response; 0 on a device without a clock."""
         return sum(layer.cycles for layer in self.layers)
 
     @property
@@ -50,6 +48,14 @@ class Result:
     @property
     def utilization(self) -> float:
         return self.macs / (self.cycles * self.layers[0].macs_per_cycle) if self.cycles else 0.0
+
+
+@dataclass(frozen=True)
+class Result(LayerTotals):
+    """Tensors by name (all those of the program but its inputs), and a report for each layer."""
+
+    tensors: dict[str, np.ndarray]
+    layers: tuple[LayerResult, ...]
 
 
 def execute(

@@ -7,30 +7,18 @@ import numpy as np
 
 from ...errors import InputError
 from ...runtime.device import Device
-from ...runtime.execute import LayerResult, execute
+from ...runtime.execute import LayerResult, LayerTotals, execute
 from ..ir.interpreter import evaluate, read
 from ..ir.types import shape_of
 from .compiled import Compiled
 
 
 @dataclass(frozen=True)
-class ModelResult:
-    """``outputs`` by the model's names; ``layers`` are those of all programs. ``cycles`` is 0 on a device without a clock."""
+class ModelResult(LayerTotals):
+    """``outputs`` by the model's names; ``layers`` are those of all programs."""
 
     outputs: dict[str, np.ndarray]
     layers: tuple[LayerResult, ...]
-
-    @property
-    def cycles(self) -> int:
-        return sum(layer.cycles for layer in self.layers)
-
-    @property
-    def macs(self) -> int:
-        return sum(layer.macs for layer in self.layers)
-
-    @property
-    def utilization(self) -> float:
-        return self.macs / (self.cycles * self.layers[0].macs_per_cycle) if self.cycles else 0.0
 
 
 def run_compiled(compiled: Compiled, device: Device, inputs: Mapping[str, np.ndarray]) -> ModelResult:
