@@ -195,7 +195,9 @@ def test_bad_crossings_are_found_after_mapping(build, family):
     assert [c for c in found(build, family) if not c.allowed]
 
 
-@pytest.mark.parametrize("preset", ["nano", "small", pytest.param("base", marks=pytest.mark.nightly)])
+@pytest.mark.parametrize(
+    "preset", ["nano", *(pytest.param(name, marks=pytest.mark.nightly) for name in ("small", "base"))]
+)
 def test_accelerator_has_one_clock(preset):
     """All that crosses is the reset."""
     netlist = flatten(to_verilog(PRESETS[preset]))

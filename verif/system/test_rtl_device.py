@@ -51,6 +51,7 @@ def test_illegal_programs(config):
     stopped(config, illegal_programs(config))
 
 
+@pytest.mark.nightly  # the tensor engine's bench has a line that is refused
 def test_illegal_windows():
     """Beside what every config refuses."""
     stopped(TINY_WINDOW, [case for case in illegal_programs(TINY_WINDOW) if "window" in case.name])

@@ -363,7 +363,7 @@ async def programs_run_in_order(dut):
     """Random programs with slow and fast engines; semaphores pass from one program to the next, and the host raises some."""
     bench_ = await power_up(dut)
     rng, counts = bench.rng(9), [0] * SEMAPHORES
-    for size, longest, pace in ((1, 4, paces(rng)), (32, 800, always()), (70, 20, paces(rng)), (70, 100, always())):
+    for size, longest, pace in ((1, 4, paces(rng)), (32, 800, always()), (40, 20, paces(rng)), (70, 100, always())):
         bench_.beats.pace = pace
         for stub in bench_.stubs.values():
             stub.longest = longest
