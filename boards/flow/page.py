@@ -24,7 +24,7 @@ def fpga_page(report: dict, cells: Sequence[Cell]) -> str:
     names = [name for name in RESOURCES if report.get(name) is not None]
     lead = (
         f"{report['device']}, preset {report['preset']}, seed {report['seed']}. What the tools say, not measured on silicon: "
-        f"{', '.join(report['tools'].values())}."
+        f"Amaranth {', '.join(dict.fromkeys(report['tools'].values()))}."
     )
     parts = [
         tiles(_tiles(report, names)),
