@@ -136,12 +136,17 @@ class Ahead:
         return word % self.capacity
 
 
+def _constant_words(config: Config) -> int:
+    """Channel words whose weights, and parameters, the chip holds at a time. A tile is read as a whole, beyond the last as well."""
+    return min(config.parameter_rows, (config.weight_words - config.rows) // TAPS + 1)
+
+
 class _Drain(Drain):
     """Parameters stay for as many channel words as there is room for."""
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
-        self.ahead = Ahead(self.config.parameter_rows, self.operation.source.words, self._load_parameters)
+        self.ahead = Ahead(_constant_words(self.config), self.operation.source.words, self._load_parameters)
 
     def _parameters(self, job: Job) -> int:
         return 0 if self.requantization.scalar else self.ahead.slot(job.tile, job.tiles)
@@ -158,7 +163,7 @@ class _Depthwise:
     def __init__(self, builder: Builder, operation: Contraction, tiling: Tiling):
         self.builder, self.config, self.operation, self.tiling = builder, builder.config, operation, tiling
         self.activations = Slots(0, tiling.activation_slot, tiling.activation_slots)
-        self.weights = Ahead(tiling.weight_slots, operation.source.words, self._load_weights)
+        self.weights = Ahead(_constant_words(self.config), operation.source.words, self._load_weights)
         # A sum is written once, never added to, so finished rows can leave whatever bank they share with others.
         rows = tiling.tiles * tiling.split.rows * tiling.split.columns
         self.sums = Slots(0, rows, min(MAX_SLOTS, self.config.accumulator_words // rows))
@@ -166,7 +171,8 @@ class _Depthwise:
 
     def jobs(self) -> list[Job]:
         """Small ones first and last, so that the array starts early and little is left when it ends."""
-        window, total, (rows, tiles) = self.operation.window, self.operation.source.words, self._size
+        window, total = self.operation.window, self.operation.source.words
+        rows, tiles = self.tiling.split.rows, self.tiling.tiles
         least, jobs = -(-SMALL // window.out_width), []
         for word, count in self._words(total, tiles):
             sizes = (
@@ -175,14 +181,11 @@ class _Depthwise:
             jobs += [Job(block, word, count) for block in _lines(window, sizes)]
         return jobs
 
-    @property
-    def _size(self) -> tuple[int, int]:
-        return self.tiling.split.rows, self.tiling.tiles
-
     def _words(self, total: int, tiles: int) -> Iterator[tuple[int, int]]:
-        """(first, count) of the channel words of each job; none crosses the end of the parameter memory."""
-        for start in range(0, total, self.config.parameter_rows):
-            count = min(self.config.parameter_rows, total - start)
+        """(first, count) of the channel words of each job; their constants lie together."""
+        most = _constant_words(self.config)
+        for start in range(0, total, most):
+            count = min(most, total - start)
             sizes = ramp(count, 1, tiles, up=start == 0, down=start + count == total)
             yield from ((start + word, size) for word, size in _parts(sizes))
 
@@ -219,10 +222,9 @@ class _Depthwise:
         )
 
     def _fields(self, job: Job, piece: Piece, slot: int, weight: int, row: int) -> dict[str, int]:
-        window, width = self.operation.window, self.operation.window.width
         return window_fields(
-            window, piece, tiles=job.tiles, constant=self.operation.constant,
-            activation=slot, plane=self._plane(piece), weight=weight, accumulator=row, width=width,
+            self.operation.window, piece, tiles=job.tiles, constant=self.operation.constant,
+            activation=slot, plane=self._plane(piece), weight=weight, accumulator=row,
         )  # fmt: skip
 
 
@@ -236,11 +238,10 @@ def window_fields(
     plane: int,
     weight: int,
     accumulator: int,
-    width: int,
 ) -> dict[str, int]:
     """The matmul that convolves ``piece`` of ``tiles`` channel words: activation words at ``activation``, where line
-    ``piece.in_row`` begins, ``width`` apart from line to line and ``plane`` from word to word; sums as [tiles, rows, columns]."""
-    block, left = piece.block, window.padding[1][0]
+    ``piece.in_row`` begins, whole lines of the image and ``plane`` from word to word; sums as [tiles, rows, columns]."""
+    block, left, width = piece.block, window.padding[1][0], window.width
     counts = {"n": tiles, "k": 1, "ky": 1, "kx": 1, "y": piece.lines, "x": _line(window)}
     written = counts | {"y": block.rows, "x": block.columns}
     first = activation + piece.start * width - left
@@ -250,7 +251,7 @@ def window_fields(
         | {f"window_skip_{axis}": stride - 1 for axis, stride in zip("yx", window.stride)}
         | {"activation_dtype": DType.INT8, "weight_dtype": DType.INT8, "accumulator_dtype": DType.INT32}
         | {"y_start": piece.start, "y_stride": 1, "y_limit": piece.in_rows}
-        | {"x_start": -left, "x_stride": 1, "x_limit": window.width}
+        | {"x_start": -left, "x_stride": 1, "x_limit": width}
         | walk_fields(Opcode.MATMUL, "activation", first & 0xFFFF, counts, n=plane, y=width, x=1)
         | walk_fields(Opcode.MATMUL, "weight", weight, counts, n=TAPS)
         | walk_fields(
@@ -285,7 +286,7 @@ def _tilings(config: Config, operation: Contraction) -> Iterator[Tiling]:
     for share in SHARES:
         room = config.accumulator_words // share
         if whole and room >= image:
-            sizes.append((min(room // image, config.parameter_rows // 2, words), window.out_height))
+            sizes.append((min(room // image, -(-_constant_words(config) // 2), words), window.out_height))
         else:
             sizes.append((1, min(room // line, window.out_height)))
     for tiles, rows in dict.fromkeys(sizes):
@@ -309,6 +310,6 @@ def _fit(config: Config, operation: Contraction, tiles: int, rows: int) -> Tilin
     return Tiling(
         split=Split(1, rows, window.out_width), tiles=tiles, words=tiles, tap_rows=WINDOW, tap_columns=WINDOW,
         positions_outer=False, activation_slot=activation_slot, activation_slots=slots,
-        weight_slot=TAPS, weight_slots=(config.weight_words - config.rows) // TAPS + 1, result_slot=result_slot, result_slots=results,
+        weight_slot=TAPS, weight_slots=_constant_words(config), result_slot=result_slot, result_slots=results,
         residual_slots=results * residual,
     )  # fmt: skip

@@ -14,6 +14,7 @@ from gemmary.performance.model import Timing, estimate
 from gemmary.runtime.device import open_device
 from gemmary.runtime.execute import execute
 from gemmary.workloads import Conv, Matmul
+from verif.configs import TINY_WINDOW
 from verif.golden import numerics
 from verif.software.interleave import execute_interleaved
 
@@ -139,6 +140,17 @@ def test_large_sizes(layer):
     program, inputs = compile_layer(BASE, layer), layer_inputs(layer)
     (result,) = execute(open_device("emulator", BASE), program, inputs).tensors.values()
     assert np.array_equal(result, reference_layer(layer, 0, inputs))
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 3200, 1), (5, 4, 640, 1), (12, 12, 400, 2)], ids=str)
+def test_more_depthwise_channels_than_constants_fit(shape):
+    """Weights or parameters of all channels are more than their memories hold, and jobs take several channel words."""
+    height, width, channels, stride = shape
+    layer = conv(height, width, channels, channels, 3, stride, 1, groups=channels)
+    for config in (TINY_WINDOW, replace(BASE, weight_bytes=4096)):
+        program, inputs = compile_layer(config, layer), layer_inputs(layer)
+        found = execute_interleaved(program, inputs, np.random.default_rng(2))["y"]
+        assert np.array_equal(found, reference_layer(layer, 0, inputs)), config.name
 
 
 def test_the_tiler_decides_for_the_given_memory():

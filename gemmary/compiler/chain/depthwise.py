@@ -83,7 +83,7 @@ class DepthwiseStep:
         row = self.chain.sums.take(count * positions, added=False)
         fields = window_fields(
             window, piece, tiles=count, constant=self.constant, activation=source.word(word),
-            plane=source.positions, weight=weight, accumulator=row, width=window.width,
+            plane=source.positions, weight=weight, accumulator=row,
         )  # fmt: skip
         first, end = (min(max(line, 0), window.height) for line in (piece.start, piece.start + piece.lines))
         place = first * window.width, (end - first) * window.width
