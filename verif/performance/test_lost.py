@@ -43,5 +43,5 @@ def test_causes():
     assert model("matmul:64,17,16").lost["padding"] == 64 * 2 - 64 * 17 * 16 / 256
     thin = model("matmul:1,256,512")  # every tile waits for its weights, 15 of 16 cycles
     assert thin.lost["weights"] > 0.7 * thin.cycles
-    slow = model("matmul:256,256,256", bytes_per_cycle=1)
-    assert slow.lost["load"] + slow.lost["weights"] > 0.6 * sum(slow.lost.values()) > 0.3 * slow.cycles
+    slow = model("matmul:128,512,512", bytes_per_cycle=1)
+    assert slow.lost["load"] + slow.lost["weights"] > 0.5 * slow.cycles
