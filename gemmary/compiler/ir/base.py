@@ -46,9 +46,13 @@ class GraphOperation(IRDLOperation):
     def check_values(self) -> None:
         """Of every operand and result: a tensor of known size and element."""
         for value in (*self.operands, *self.results):
-            self.check(isinstance(value.type, TensorType), f"values must be tensors, not {value.type}")
-            self.check(known_element(value.type.element_type), f"unknown element {value.type.element_type}")
-            self.check(all(n > 0 for n in shape_of(value)), f"sizes must be known and positive: {value.type}")
+            kind = value.type
+            if not isinstance(kind, TensorType):  # texts of types are slow to make: only for what is wrong
+                self.check(False, f"values must be tensors, not {kind}")
+            if not known_element(kind.element_type):
+                self.check(False, f"unknown element {kind.element_type}")
+            if not all(n > 0 for n in shape_of(value)):
+                self.check(False, f"sizes must be known and positive: {kind}")
 
     def check_quantized(self, *names: str) -> None:
         for name in names:

@@ -11,14 +11,14 @@ from xdsl.ir import Dialect, SSAValue
 
 from ...errors import InputError
 from .contractions import Conv2D, MatMul
-from .edges import Constant, Dequantize, Float, Quantize, Reinterpret, Scale
+from .edges import Constant, Dequantize, Float, Observe, Quantize, Reinterpret, Scale
 from .normal import LayerNorm, Softmax
 from .shapes import Concat, Reshape, Transpose
 from .types import Quantized, numpy_dtype, shape_of, tensor_type
 from .vector import Add, AveragePool, MaxPool, Table
 
 OPERATORS = (
-    Constant, Quantize, Dequantize, Scale, Reinterpret, Float,
+    Constant, Quantize, Dequantize, Observe, Scale, Reinterpret, Float,
     Conv2D, MatMul, MaxPool, AveragePool, Add, Table,
     Reshape, Transpose, Concat, Softmax, LayerNorm,
 )  # fmt: skip

@@ -1,12 +1,15 @@
 """Operators at the edges of what the machine computes: constants, quantization, and float operators of the model."""
 
+import numpy as np
 from xdsl.dialects.builtin import (
     DenseArrayBase,
     DenseIntOrFPElementsAttr,
     DictionaryAttr,
+    FloatAttr,
     IntegerAttr,
     StringAttr,
     TensorType,
+    UnitAttr,
     i8,
     i32,
 )
@@ -78,6 +81,33 @@ class Dequantize(GraphOperation):
         self.check_quantized("input")
         self.check(is_float(self.result), "result must be of f32")
         self.check_shape("result", shape_of(self.input))
+
+
+@irdl_op_definition
+class Observe(GraphOperation):
+    """A float value that is to be quantized, as it is; ``low`` … ``high`` is its range once calibration knows it. ``symmetric``:
+    its zero point must be 0."""
+
+    name = "graph.observe"
+    input = operand_def(TensorType)
+    result = result_def(TensorType)
+    low = opt_prop_def(FloatAttr)
+    high = opt_prop_def(FloatAttr)
+    symmetric = opt_prop_def(UnitAttr)
+    irdl_options = (ParsePropInAttrDict(),)
+    assembly_format = _UNARY
+
+    def verify_(self) -> None:
+        self.check_values()
+        self.check(element_of(self.input) == f32, "input must be of f32")
+        self.check(element_of(self.result) == f32, "result must be of f32")
+        self.check_shape("result", shape_of(self.input))
+        self.check((self.low is None) == (self.high is None), "low and high belong together")
+        if self.low is not None:
+            low, high = self.low.value.data, self.high.value.data
+            self.check(
+                -np.inf < low <= high < np.inf, f"low and high must be finite and in order, not {low} and {high}"
+            )
 
 
 @irdl_op_definition

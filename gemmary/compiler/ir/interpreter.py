@@ -10,7 +10,7 @@ from . import numerics
 from .base import GraphOperation
 from .contractions import Conv2D, MatMul
 from .dialect import GraphContext
-from .edges import Constant, Dequantize, Float, Quantize, Reinterpret, Scale
+from .edges import Constant, Dequantize, Float, Observe, Quantize, Reinterpret, Scale
 from .floats import evaluate_float
 from .model import Model
 from .normal import LayerNorm, Softmax
@@ -169,13 +169,19 @@ def _concat(op: Concat, get):
     return np.concatenate([get(value) for value in op.inputs], axis=op.axis.value.data)
 
 
+def _observe(op: Observe, get):
+    return get(op.input)
+
+
 def _real(value: SSAValue, get) -> np.ndarray:
-    q = quantization(value)
-    return (get(value).astype(np.float64) - q.zero_point.data) * q.scale.data
+    q, array = quantization(value), get(value).astype(np.float64)
+    return array if q is None else (array - q.zero_point.data) * q.scale.data
 
 
 def _rounded(array: np.ndarray, result: SSAValue) -> np.ndarray:
     q = quantization(result)
+    if q is None:
+        return array.astype(np.float32)
     return np.clip(np.rint(array / q.scale.data) + q.zero_point.data, -128, 127).astype(np.int8)
 
 
@@ -194,7 +200,7 @@ def _layer_norm(op: LayerNorm, get):
 
 _COMPUTE = {
     Constant: _constant, Quantize: _quantize, Dequantize: _dequantize, Scale: _scale, Reinterpret: _reinterpret,
-    Float: evaluate_float, Conv2D: _conv2d, MatMul: _matmul, MaxPool: _max_pool, AveragePool: _average_pool,
+    Observe: _observe, Float: evaluate_float, Conv2D: _conv2d, MatMul: _matmul, MaxPool: _max_pool, AveragePool: _average_pool,
     Add: _add, Table: _table, Reshape: _reshape, Transpose: _transpose, Concat: _concat, Softmax: _softmax,
     LayerNorm: _layer_norm,
 }  # fmt: skip

@@ -19,12 +19,13 @@ from .edges import Constant
 from .types import element_of, numpy_dtype, shape_of
 
 MAIN = "main"
+LOCATIONS = "locations"
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
     """``module`` has one function ``main``; its attributes ``inputs`` and ``outputs`` name arguments and results, ``opset`` says
-    which ONNX opset its float operators mean."""
+    which ONNX opset its float operators mean, ``locations`` the lines of a program that its operators come from."""
 
     module: ModuleOp
     context: GraphContext
@@ -57,6 +58,12 @@ class Model:
     def opset(self) -> int:
         attribute = self.function.attributes.get("opset")
         return attribute.value.data if isinstance(attribute, IntegerAttr) else 21
+
+    @property
+    def locations(self) -> dict[str, str]:
+        """``file:line`` by the source of an operator, where the front end knows it."""
+        attribute = self.function.attributes.get(LOCATIONS)
+        return {name: line.data for name, line in attribute.data.items()} if attribute is not None else {}
 
     def _names(self, kind: str) -> list[str]:
         attribute = self.function.attributes.get(kind)

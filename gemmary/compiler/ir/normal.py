@@ -1,18 +1,30 @@
-"""Softmax and layer normalisation over the last axis: computed wide, quantized once at the end.
+"""Softmax and layer normalisation over the last axis, of int8 numbers or of wide ones.
 
-Until the vector engine can do them they run on the host: in float64 on what the int8 numbers stand for, rounded half to even
-to the result's quantization.
+The vector engine cannot do them: they run on the host, in float64 on what the input stands for. The result is rounded once, to
+float32 or half to even to its quantization: docs/numerics.md.
 """
 
 from xdsl.dialects.builtin import FloatAttr, TensorType
 from xdsl.irdl import ParsePropInAttrDict, irdl_op_definition, operand_def, prop_def, result_def
 
 from .base import GraphOperation
-from .types import element_of, f32, shape_of
+from .types import element_of, f32, quantization, shape_of
+
+
+class Normal(GraphOperation):
+    """Each side is of ``!graph.q`` or of ``f32``."""
+
+    def check_normal(self) -> None:
+        self.check_values()
+        for name in ("input", "result"):
+            value = getattr(self, name)
+            known = quantization(value) is not None or element_of(value) == f32
+            self.check(known, f"{name} must be a tensor of !graph.q or f32")
+        self.check_shape("result", shape_of(self.input))
 
 
 @irdl_op_definition
-class Softmax(GraphOperation):
+class Softmax(Normal):
     """``exp(x) / sum(exp(x))`` over the last axis."""
 
     name = "graph.softmax"
@@ -22,13 +34,11 @@ class Softmax(GraphOperation):
     assembly_format = "$input attr-dict `:` type($input) `->` type($result)"
 
     def verify_(self) -> None:
-        self.check_values()
-        self.check_quantized("input", "result")
-        self.check_shape("result", shape_of(self.input))
+        self.check_normal()
 
 
 @irdl_op_definition
-class LayerNorm(GraphOperation):
+class LayerNorm(Normal):
     """``(x − mean) / sqrt(variance + epsilon) · gamma + beta`` over the last axis; gamma and beta are float32."""
 
     name = "graph.layer_norm"
@@ -43,9 +53,7 @@ class LayerNorm(GraphOperation):
     )
 
     def verify_(self) -> None:
-        self.check_values()
-        self.check_quantized("input", "result")
-        self.check_shape("result", shape_of(self.input))
+        self.check_normal()
         channels = shape_of(self.input)[-1:]
         for name in ("gamma", "beta"):
             self.check(element_of(getattr(self, name)) == f32, f"{name} must be of f32")
