@@ -10,12 +10,12 @@ A size that the router gives up on is kept with ``mhz`` null.
 import argparse
 import json
 import re
-from importlib import resources
 from pathlib import Path
 
 from boards.flow.build import BUILD
 from boards.flow.limits import TABLES
 from gemmary.report import Line, Point, plot
+from gemmary.report.standalone import standalone
 
 from .measure_array import design, measure
 
@@ -46,7 +46,7 @@ def figures(kind: str, macs: int, found: dict) -> dict:
 
 def draw(sizes: dict[str, dict]) -> str:
     """A picture of its own: TRELLIS_COMB, and below it the clock, against multipliers."""
-    return _standalone(_figure(sizes, "TRELLIS_COMB", "TRELLIS_COMB"), _figure(sizes, "mhz", "MHz"))
+    return standalone(_figure(sizes, "TRELLIS_COMB", "TRELLIS_COMB"), _figure(sizes, "mhz", "MHz"))
 
 
 def _figure(sizes: dict[str, dict], key: str, title: str) -> str:
@@ -58,23 +58,6 @@ def _figure(sizes: dict[str, dict], key: str, title: str) -> str:
         if len(line) > 1:
             lines.append(Line(line, series=series, name=series))
     return plot(points, lines, x=f"multipliers of {MULTIPLIERS}", y=title)
-
-
-def _standalone(*figures: str) -> str:
-    """SVG that needs no page: the drawings one below the other, with the page's colours by day."""
-    style = resources.files("gemmary.report").joinpath("page.css").read_text(encoding="utf-8").partition("@media")[0]
-    colours = dict(re.findall(r"(--\w+): (#\w+);", style))
-    drawings, down, width = [], 0.0, 0.0
-    for figure in figures:
-        if drawing := re.search(r'<svg viewBox="0 0 ([\d.]+) ([\d.]+)"[^>]*>(.*)</svg>', figure, re.DOTALL):
-            drawings.append(f'<g transform="translate(0 {down:g})">{drawing[3]}</g>')
-            down, width = down + float(drawing[2]), max(width, float(drawing[1]))
-    text = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {down:g}" font-family="sans-serif" font-size="12">'
-        "<style>text{fill:#1d2129}.soft{fill:#667080}.grid{stroke:#ecebe6}.axis{stroke:#667080}</style>"
-        f'<rect width="100%" height="100%" fill="#ffffff"/>{"".join(drawings)}</svg>\n'
-    )
-    return re.sub(r"var\((--\w+)\)", lambda match: colours[match[1]], text)
 
 
 def main() -> int:
