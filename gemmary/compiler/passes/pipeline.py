@@ -10,25 +10,32 @@ from ..ir.model import Model
 from .cancel_transposes import CancelTransposes
 from .dead_code import DeadCode
 from .fuse_tables import FuseTables
+from .insert_quantization import InsertQuantization
+from .mark_quantized import MarkQuantized
 from .raise_adds import RaiseAdds
 from .raise_contractions import RaiseContractions
 from .raise_normal import RaiseNormal
 from .raise_pools import RaisePools
 from .raise_tables import RaiseTables
 from .sink_dequantize import SinkDequantize
+from .sink_scalars import SinkScalars
 
 PASSES: dict[str, type[ModulePass]] = {
     each.name: each
     for each in (
-        SinkDequantize, RaiseContractions, RaisePools, RaiseAdds, RaiseNormal, RaiseTables, CancelTransposes, FuseTables, DeadCode
+        SinkScalars, MarkQuantized, InsertQuantization,
+        SinkDequantize, RaiseContractions, RaisePools, RaiseAdds, RaiseNormal, RaiseTables, CancelTransposes, FuseTables, DeadCode,
     )
 }  # fmt: skip
 
 DEFAULT = (
     "sink-dequantize,raise-contractions,raise-pools,raise-adds,raise-normal,dead-code,raise-tables,dead-code,"
-    "cancel-transposes,fuse-tables,cancel-transposes,dead-code"
+    "cancel-transposes,fuse-tables,cancel-transposes,sink-scalars,dead-code"
 )
 """From a front end's model to what is lowered."""
+
+MARK = "sink-scalars,mark-quantized"
+"""From a float model to one that calibration can give ranges; then comes insert-quantization."""
 
 
 def run_pipeline(
