@@ -74,11 +74,13 @@ def fits(config: Config) -> bool:
 
 class PlacedPairs:
     """Makes the multipliers of a PairArray with ``rows`` x ``columns`` cells of 8 rows: those of the cells, row by row, and of
-    the side column in a block each, the side column first; those of the weights in look-up tables."""
+    the side column in a block each, the side column first; ``hard`` of those of the weights anywhere, the others in look-up
+    tables."""
 
     latency = FastDotProduct.latency
 
-    def __init__(self, rows: int, columns: int):
+    def __init__(self, rows: int, columns: int, hard: int = 0):
+        self.hard = hard
         blocks = places(rows, columns + 1)
         self.sides = iter([row[0] for row in blocks])
         self.cells = iter([block for row in blocks for block in row[1:]])
@@ -86,4 +88,7 @@ class PlacedPairs:
     def __call__(self, length: int, bits: int = 8):
         if bits == SUM_BITS:
             return FastDotProduct(length, next(self.cells), bits)
-        return FastDotProduct(length, next(self.sides)) if length > 1 else SoftProduct()
+        if length > 1:
+            return FastDotProduct(length, next(self.sides))
+        self.hard -= 1
+        return FastDotProduct(1) if self.hard >= 0 else SoftProduct()

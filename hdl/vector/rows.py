@@ -14,7 +14,11 @@ from .layouts import Parameter
 class SourceRow(wiring.Component):
     """The row of operands, as int32. ``load_*`` (at most one a cycle) and ``take`` act with the next cycle.
 
-    ``o``: the lane group whose turn it is; ``take`` moves to the next one. A load wins over it.
+    ``o``: the lane group whose turn it is; ``take`` moves to the next one. A load wins over it. Of a row of bytes the other
+    groups stay bytes until then, in a row of their own: a third of the multiplexers.
+
+        accumulator ─► wide ──► ┐
+        source ──────► narrow ─►┴─► o      (the first lane group at once)
     """
 
     def __init__(self, config: Config):
@@ -35,19 +39,37 @@ class SourceRow(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        columns, lanes = self.config.columns, self.config.lanes
-        row = [Signal(signed(32), name=f"operand_{c}", reset_less=True) for c in range(columns)]
-        m.d.comb += [self.o[i].eq(row[i]) for i in range(lanes)]
+        lanes = self.config.lanes
+        current = [Signal(signed(32), name=f"operand_{i}", reset_less=True) for i in range(lanes)]
+        wide = self._others(m, "wide", self.accumulator, self.load_accumulator)
+        narrow = self._others(m, "narrow", self.source, self.load_source)
+        is_wide, is_narrow = Signal(), Signal()
+        m.d.comb += [self.o[i].eq(current[i]) for i in range(lanes)]
         with m.If(self.load_accumulator):
-            m.d.sync += [row[c].eq(self.accumulator[c]) for c in range(columns)]
+            m.d.sync += [current[i].eq(self.accumulator[i]) for i in range(lanes)]
         with m.Elif(self.load_source):
-            m.d.sync += [row[c].eq(self.source[c]) for c in range(columns)]
+            m.d.sync += [current[i].eq(self.source[i]) for i in range(lanes)]
         with m.Elif(self.load_constant):
-            m.d.sync += [row[c].eq(self.constant) for c in range(columns)]
-        if columns > lanes:
-            with m.Elif(self.take):
-                m.d.sync += [row[c].eq(row[c + lanes]) for c in range(columns - lanes)]
+            m.d.sync += [current[i].eq(self.constant) for i in range(lanes)]
+        if self.config.columns > lanes:
+            with m.Elif(self.take & is_wide):
+                m.d.sync += [current[i].eq(wide[i]) for i in range(lanes)]
+            with m.Elif(self.take & is_narrow):
+                m.d.sync += [current[i].eq(narrow[i]) for i in range(lanes)]
+            with m.If(self.load_accumulator | self.load_source | self.load_constant):
+                m.d.sync += [is_wide.eq(self.load_accumulator), is_narrow.eq(self.load_source)]
         return m
+
+    def _others(self, m, name, row, load):
+        """The elements of ``row`` behind the first lane group: the next ones come first."""
+        lanes = self.config.lanes
+        shape, count = row.shape().elem_shape, self.config.columns - lanes
+        others = [Signal(shape, name=f"{name}_{i}", reset_less=True) for i in range(count)]
+        with m.If(load):
+            m.d.sync += [others[i].eq(row[i + lanes]) for i in range(count)]
+        with m.Elif(self.take):
+            m.d.sync += [others[i].eq(others[i + lanes]) for i in range(count - lanes)]
+        return others
 
 
 class ResidualRow(wiring.Component):

@@ -88,6 +88,7 @@ def _run(verilog: str, top: str, commands: str, read: str = READ, finish: Finish
                 if index:
                     netlist = json.loads((scratch / "netlist.json").read_text())
                     finish(netlist)
+                    _drop_open_outputs(netlist)
                     (scratch / "netlist.json").write_text(json.dumps(netlist))
                 _yosys(scratch, script)
             with suppress(OSError):  # another process was faster
@@ -95,6 +96,15 @@ def _run(verilog: str, top: str, commands: str, read: str = READ, finish: Finish
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     return Netlist(top, folder)
+
+
+def _drop_open_outputs(netlist: dict) -> None:
+    """An output that the board's flow has cut off is connected to "x", which nextpnr wants and Verilog forbids."""
+    for module in netlist["modules"].values():
+        for cell in module["cells"].values():
+            for port in [port for port, bits in cell["connections"].items() if bits == ["x"]]:
+                if cell["port_directions"][port] == "output":
+                    del cell["connections"][port]
 
 
 def _yosys(folder: Path, script: list[str]) -> None:
