@@ -63,6 +63,13 @@ class Tensor:
         shape, first = (*self.shape[:-1], channels.stop - channels.start), channels.start // self.word
         return replace(self, shape=shape, address=self.address + first * self.plane_bytes)
 
+    def slice(self, positions: slice, channels: slice) -> "Slice":
+        """The matrix of these positions and channels, which are as those of ``part``."""
+        part = self.part(channels)
+        shape = positions.stop - positions.start, channels.stop - channels.start
+        address = part.address + positions.start * self.word_bytes
+        return Slice(self.name, shape, self.dtype, address, self.word, self.multiple, self._places)
+
     def pack(self, array: np.ndarray) -> bytes:
         """The bytes at ``address``. InputError for another shape or dtype."""
         check_array(self.name, array, self.shape, NUMPY[self.dtype])
@@ -111,6 +118,17 @@ class Stack:
         size = self.part.size
         parts = [self.part.unpack(data[i * size : (i + 1) * size]) for i in range(self.count)]
         return np.stack(parts) if self.count > 1 else parts[0]
+
+
+@dataclass(frozen=True)
+class Slice(Tensor):
+    """Some positions and words of a larger tensor, whose words have ``places`` positions."""
+
+    places: int = 0
+
+    @cached_property
+    def _places(self) -> int:
+        return self.places
 
 
 @dataclass(frozen=True)

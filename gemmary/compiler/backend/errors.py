@@ -65,6 +65,8 @@ def _orders(found: np.ndarray, expected: np.ndarray) -> Iterator[np.ndarray]:
             yield turned.reshape(expected.shape)
     elif found.size == expected.size:
         yield found.reshape(expected.shape)
+        if found.ndim == 3 and expected.ndim == 4:  # heads side by side
+            yield found.reshape([expected.shape[i] for i in (0, 2, 1, 3)]).swapaxes(1, 2)
 
 
 def _ratio(expected: np.ndarray, found: np.ndarray) -> float:

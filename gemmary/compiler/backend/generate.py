@@ -195,16 +195,12 @@ class Generator:
         zeros = {quantization(value).zero_point.data for value in (op.input, op.weight)}
         if zeros != {0}:
             raise InputError("the operands of a product of computed tensors need the zero point 0")
-        heads = prod(shape_of(op.result)[:-2])
-        if heads > 1:
-            left, right, target = (self._stack(value) for value in (op.input, op.weight, op.result))
-        else:
-            matrices = self.read(op.input), self.read(op.weight), self.write(op.result)
-            left, right, target = ([replace(tensor, shape=tensor.shape[-2:])] for tensor in matrices)
+        heads = prod(op.split_shape(2)[:-2])
+        left, right, target = (self._matrices(op, place) for place in range(3))
         if heads > 1 and op.residual is not None:
             raise InputError("a residual of several products at once")
         alike = op.bias is None and (op.scale is None or self.context.array(op.scale).size == 1)
-        channels = shape_of(op.result)[-1]
+        channels = op.split_shape(2)[-1]
         bias = 0 if alike else np.zeros(channels, np.int32) if op.bias is None else self.context.array(op.bias)
         requantization = self.requantization(op, bias)
         places = (
@@ -223,6 +219,34 @@ class Generator:
             for i in range(heads)
         ]
         return lower_contraction(self.config, *operations)
+
+    def _matrices(self, op: MatMul, place: int) -> Sequence[Tensor]:
+        """Input (0), weight (1) or result (2) of each of the products."""
+        value, shape = (op.input, op.weight, op.result)[place], op.split_shape(place)
+        if place in op.joined.get_values():
+            return self._heads(op, value, shape)
+        if prod(shape[:-2]) > 1:
+            return self._stack(value)
+        tensor = self.write(value) if place == 2 else self.read(value)
+        return [replace(tensor, shape=tensor.shape[-2:])]
+
+    def _heads(self, op: MatMul, value: SSAValue, shape: tuple[int, ...]) -> Sequence[Tensor]:
+        """Heads side by side in the channels of one tensor."""
+        *outer, heads, rows, channels = shape
+        tensor = self.write(value) if value is op.result else self.read(value)
+        if channels % tensor.word:
+            raise InputError(f"a head of {channels} channels does not end with a word of {tensor.word}")
+        if _is_row_operand(op, value) and rows % self.config.rows:
+            # Beyond its rows others are read: they count only if those columns of the left operand are not 0.
+            if prod(outer) > 1:
+                raise InputError(f"a head of {rows} rows does not end with a tile of {self.config.rows}")
+            if op.input not in self.inputs:
+                raise InputError("the left operand of a product of several heads is computed just before")
+        return [
+            tensor.slice(slice(n * rows, (n + 1) * rows), slice(head * channels, (head + 1) * channels))
+            for n in range(prod(outer))
+            for head in range(heads)
+        ]
 
     def _stack(self, value: SSAValue) -> Stack:
         """Matrices one behind the other, as only products of computed tensors read them: so they come from outside, or go there."""

@@ -15,7 +15,7 @@ def macs_of(op: Operation) -> int:
         case Conv2D():
             return prod(shape_of(op.result)) * prod(shape_of(op.weight)[:3])
         case MatMul():
-            return prod(shape_of(op.result)) * shape_of(op.input)[-1]
+            return prod(shape_of(op.result)) * op.split_shape(0)[-1]
         case Float() if op.kind.data == "Conv":
             return prod(shape_of(op.results[0])) * prod(shape_of(op.inputs[1])[1:])
         case Float() if op.kind.data == "ConvTranspose":

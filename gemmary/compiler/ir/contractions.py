@@ -21,7 +21,7 @@ from xdsl.irdl import (
     result_def,
 )
 
-from .base import HIGH, LOW, NO_PADDING, ONES, GraphOperation, integer, positions
+from .base import HIGH, LOW, NO_PADDING, ONES, GraphOperation, integer, ints, positions
 from .types import element_of, f32, quantization, shape_of
 
 _OPTIONAL = "".join(f"(`{name}` ${name}^ `:` type(${name}))? " for name in ("bias", "scale", "residual", "table"))
@@ -111,7 +111,10 @@ class Conv2D(Contraction):
 @irdl_op_definition
 class MatMul(Contraction):
     """Product of ``[…, m, k]`` with constant weights ``[k, n]``, or with ``[…, k, n]`` that was computed: of ``!graph.q``, and
-    ``[…, n, k]`` with ``transposed``."""
+    ``[…, n, k]`` with ``transposed``.
+
+    The innermost of the outer sizes may be ``heads``; they lie side by side in the channels of those tensors that ``joined`` has
+    (0: input, 1: weight, 2: result): ``[…, m, heads · k]`` instead of ``[…, heads, m, k]``."""
 
     name = "graph.matmul"
     input = operand_def(TensorType)
@@ -122,6 +125,8 @@ class MatMul(Contraction):
     table = opt_operand_def(TensorType)
     result = result_def(TensorType)
     transposed = opt_prop_def(UnitAttr)
+    heads = prop_def(IntegerAttr, default_value=integer(1))
+    joined = prop_def(DenseArrayBase, default_value=ints([]))
     residual_scale = opt_prop_def(FloatAttr)
     zero_point = opt_prop_def(IntegerAttr)
     low = prop_def(IntegerAttr, default_value=LOW)
@@ -135,10 +140,23 @@ class MatMul(Contraction):
         """Whether the right operand is constant."""
         return quantization(self.weight) is None
 
+    def split_shape(self, place: int) -> tuple[int, ...]:
+        """Of input (0), weight (1) or result (2), with the heads as an outer size."""
+        shape = shape_of((self.input, self.weight, self.result)[place])
+        heads = self.heads.value.data
+        return (*shape[:-2], heads, shape[-2], shape[-1] // heads) if place in self.joined.get_values() else shape
+
     def verify_(self) -> None:
         self.check_values()
         self.check_quantized("input")
-        shape, weight = shape_of(self.input), shape_of(self.weight)
+        heads, joined = self.heads.value.data, self.joined.get_values()
+        self.check(heads >= 1, "heads must be at least 1")
+        self.check(set(joined) <= {0, 1, 2}, "joined must be of 0 (input), 1 (weight) and 2 (result)")
+        self.check(not joined or not self.constant, "constant weights have no heads")
+        for place in joined:
+            channels = shape_of((self.input, self.weight, self.result)[place])[-1]
+            self.check(channels % heads == 0, f"{channels} channels are no {heads} heads")
+        shape, weight = self.split_shape(0), self.split_shape(1)
         self.check(len(shape) >= 2, "input must be [..., m, k]")
         if self.constant:
             self.check(element_of(self.weight) == i8, "weight must be of i8 or !graph.q")
@@ -147,5 +165,7 @@ class MatMul(Contraction):
             self.check(weight[:-2] == shape[:-2] and len(weight) >= 2, "both operands must have the same outer sizes")
         k, n = weight[-2:] if self.transposed is None else weight[:-3:-1]
         self.check(shape[-1] == k, f"rows of {shape[-1]} do not fit weight {list(weight)}")
-        self.check_shape("result", (*shape[:-1], n))
+        self.check(not joined or shape[-3] == heads, f"{shape[-3]} matrices are no {heads} heads")
+        last = (shape[-2], heads * n)
+        self.check_shape("result", (*shape[:-3], *last) if 2 in joined else (*shape[:-1], n))
         self.check_drain(n)

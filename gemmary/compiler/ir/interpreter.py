@@ -103,12 +103,23 @@ def _conv2d(op: Conv2D, get):
 
 
 def _matmul(op: MatMul, get):
-    a = get(op.input).astype(np.int16) - quantization(op.input).zero_point.data
-    b = get(op.weight).astype(np.int16)
+    a = _split(op, 0, get(op.input)).astype(np.int16) - quantization(op.input).zero_point.data
+    b = _split(op, 1, get(op.weight)).astype(np.int16)
     if not op.constant:
         b = b - quantization(op.weight).zero_point.data
         b = b if op.transposed is None else b.swapaxes(-1, -2)
-    return _drain(op, numerics.products(a, b), get)
+    result = _drain(op, numerics.products(a, b), get)
+    if 2 in op.joined.get_values():
+        result = np.ascontiguousarray(result.swapaxes(-2, -3)).reshape(shape_of(op.result))
+    return result
+
+
+def _split(op: MatMul, place: int, array: np.ndarray) -> np.ndarray:
+    """The heads of an operand that has them in its channels as an outer axis."""
+    if place not in op.joined.get_values():
+        return array
+    heads = op.heads.value.data
+    return array.reshape(*array.shape[:-1], heads, array.shape[-1] // heads).swapaxes(-2, -3)
 
 
 def _drain(op: Conv2D | MatMul, sums: np.ndarray, get):

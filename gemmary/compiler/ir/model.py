@@ -72,6 +72,10 @@ class Model:
             return [f"{kind[:-1]}{i}" for i in range(count)]
         return [name.data for name in attribute]
 
+    def copy(self) -> "Model":
+        """Another one, which passes may change."""
+        return Model(self.module.clone(), self.context.clone())
+
     def check_inputs(self, inputs: dict[str, np.ndarray]) -> None:
         """InputError, naming the input, unless they are those of the model, with its shapes and dtypes."""
         known = self.inputs

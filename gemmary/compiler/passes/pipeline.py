@@ -11,6 +11,7 @@ from .cancel_transposes import CancelTransposes
 from .dead_code import DeadCode
 from .fuse_tables import FuseTables
 from .insert_quantization import InsertQuantization
+from .join_heads import JoinHeads
 from .mark_quantized import MarkQuantized
 from .raise_adds import RaiseAdds
 from .raise_contractions import RaiseContractions
@@ -24,13 +25,13 @@ PASSES: dict[str, type[ModulePass]] = {
     each.name: each
     for each in (
         SinkScalars, MarkQuantized, InsertQuantization,
-        SinkDequantize, RaiseContractions, RaisePools, RaiseAdds, RaiseNormal, RaiseTables, CancelTransposes, FuseTables, DeadCode,
+        SinkDequantize, RaiseContractions, RaisePools, RaiseAdds, RaiseNormal, RaiseTables, CancelTransposes, FuseTables, JoinHeads, DeadCode,
     )
 }  # fmt: skip
 
 DEFAULT = (
     "sink-dequantize,raise-contractions,raise-pools,raise-adds,raise-normal,dead-code,raise-tables,dead-code,"
-    "cancel-transposes,fuse-tables,cancel-transposes,sink-scalars,dead-code"
+    "cancel-transposes,fuse-tables,cancel-transposes,join-heads,sink-scalars,dead-code"
 )
 """From a front end's model to what is lowered."""
 

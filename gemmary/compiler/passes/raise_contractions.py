@@ -17,7 +17,7 @@ from ..ir.dialect import GraphContext
 from ..ir.edges import Dequantize, Float, Scale
 from ..ir.shapes import Transpose
 from ..ir.types import quantization, shape_of, tensor_type
-from .layout import from_images, images, reshape
+from .layout import from_images, images, reshape, transpose
 from .matching import (
     Mismatch,
     ending_of,
@@ -207,9 +207,12 @@ class _Product(_Raising):
         transposed = other.owner
         rank = len(shape_of(other))
         if isinstance(transposed, Transpose):
-            last = (*range(rank - 2), rank - 1, rank - 2)
-            if tuple(transposed.permutation.get_values()) == last:
+            axes = transposed.permutation.get_values()
+            if axes[-2] == rank - 1:  # what moves the last axis there turns the matrices; the rest stays a transpose
+                rest = (*axes[:-2], axes[-1], axes[-2])
                 other, properties = transposed.input, {"transposed": UnitAttr()}
+                if rest != tuple(range(rank)):
+                    other = transpose(self.op, other, rest)
         if shape_of(other)[:-2] != shape_of(self.input)[:-2]:
             raise Mismatch("the operands have different outer sizes")
         if len(self.op.inputs) > 2:

@@ -27,7 +27,7 @@ class SinkScalars(ModulePass):
     def apply(self, ctx: GraphContext, op: ModuleOp) -> None:
         changed = True
         while changed:
-            changed = any([_sink(ctx, each) for each in operations(op, Float)])
+            changed = sum(_sink(ctx, each) for each in operations(op, Float)) > 0
         DeadCode().apply(ctx, op)
 
 
