@@ -165,7 +165,7 @@ class MatMul(Contraction):
             self.check(weight[:-2] == shape[:-2] and len(weight) >= 2, "both operands must have the same outer sizes")
         k, n = weight[-2:] if self.transposed is None else weight[:-3:-1]
         self.check(shape[-1] == k, f"rows of {shape[-1]} do not fit weight {list(weight)}")
-        self.check(not joined or shape[-3] == heads, f"{shape[-3]} matrices are no {heads} heads")
+        self.check(not joined or shape[-3:-2] == (heads,), f"{shape[:-2]} matrices are no {heads} heads")
         last = (shape[-2], heads * n)
         self.check_shape("result", (*shape[:-3], *last) if 2 in joined else (*shape[:-1], n))
         self.check_drain(n)
