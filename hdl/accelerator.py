@@ -1,14 +1,17 @@
 """The whole machine: submodules and the wires between them."""
 
-from amaranth import Module, ResetInserter
+from amaranth import DomainRenamer, Module, ResetInserter
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from gemmary.config import Config
+from gemmary.errors import InputError
 
 from .array.engine import TensorEngine
 from .array.multiplier import DotProduct
 from .control.sequencer import Sequencer
+from .crossing.compute import ENGINES, ComputeCrossing
+from .crossing.queue import FAST
 from .dma.axi import AxiManager
 from .dma.load import LoadEngine
 from .dma.store import StoreEngine
@@ -21,9 +24,11 @@ from .nano.accelerator import NanoAccelerator
 from .vector.engine import VectorEngine
 
 
-def accelerator_of(config: Config) -> wiring.Component:
-    """The machine for ``config``: ``host`` and ``irq``, with DMA ``axi``."""
-    return Accelerator(config) if config.dma else NanoAccelerator(config)
+def accelerator_of(config: Config, two_clocks: bool = False) -> wiring.Component:
+    """The machine for ``config``: ``host`` and ``irq``, with DMA ``axi``. Only one with DMA can have ``two_clocks``."""
+    if two_clocks and not config.dma:
+        raise InputError(f"config {config.name} has no DMA, and so only one clock")
+    return Accelerator(config, two_clocks=two_clocks) if config.dma else NanoAccelerator(config)
 
 
 def activation_memory(config: Config) -> Scratchpad:
@@ -59,37 +64,58 @@ def parameter_memory(config: Config) -> Scratchpad:
 
 class Accelerator(wiring.Component):
     """``axi``: external memory. ``host``: the registers; `hdl.host.axi_lite.AxiLiteBridge` makes AXI4-Lite of it. ``irq``: level
-    interrupt. ``multiplier``: a component with a DotSignature."""
+    interrupt. ``multiplier``: a component with a DotSignature.
 
-    def __init__(self, config: Config, multiplier: type = DotProduct):
-        self.config, self.multiplier = config, multiplier
+    With ``two_clocks`` tensor and vector engine, on-chip memories and what leads to them are in domain ``fast``; all else, and the
+    ports, in ``sync`` (docs/decisions/0010-two-clocks.md). The clocks may have any ratio and phase; ``fast`` must be in reset for as long as
+    ``sync`` is, and is to be no slower."""
+
+    def __init__(self, config: Config, multiplier: type = DotProduct, two_clocks: bool = False):
+        self.config, self.multiplier, self.two_clocks = config, multiplier, two_clocks
         assert config.dma, "without DMA it is another machine: accelerator_of(config)"
         super().__init__({"axi": Out(AxiSignature(config)), "host": In(RegisterBus()), "irq": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.sequencer = self.sequencer = Sequencer(self.config)
+        m.submodules.sequencer = self.sequencer = Sequencer(self.config, ENGINES if self.two_clocks else ())
         self.clearable = ResetInserter(self.sequencer.clear)
         m.submodules.registers = self.registers = RegisterFile(self.config)
-        m.submodules.router = self.router = Router(self.config)
+        if self.two_clocks:
+            self._cross(m)
+        else:
+            self.tensor, self.vector = self.sequencer.tensor, self.sequencer.vector
+            self.compute, self.computing = lambda component: component, self.clearable
+        m.submodules.router = self.router = self.compute(Router(self.config))
         connect(m, self.registers.control, self.sequencer.control)
         m.d.comb += self.irq.eq(self.registers.irq)
         self._compute(m)
         self._dma(m)
         return m
 
+    def _cross(self, m):
+        """What stands for control and DMA in domain ``fast``; ``compute`` and ``computing`` (what a soft reset resets) put components there."""
+        sequencer = self.sequencer
+        m.submodules.crossing = self.crossing = crossing = ComputeCrossing(self.config)
+        self.tensor, self.vector = crossing.fast_tensor, crossing.fast_vector
+        self.compute, clearable = DomainRenamer(FAST), ResetInserter(crossing.fast_flush)
+        self.computing = lambda component: self.compute(clearable(component))
+        connect(m, sequencer.tensor, crossing.tensor)
+        connect(m, sequencer.vector, crossing.vector)
+        status = sequencer.control.status
+        m.d.comb += [crossing.resetting.eq(status.resetting), crossing.counting.eq(status.busy)]
+
     def _compute(self, m):
         """Tensor and vector engine, and the on-chip memories."""
         router = self.router
-        m.submodules.tensor = tensor = self.clearable(TensorEngine(self.config, self.multiplier))
-        m.submodules.vector = vector = self.clearable(VectorEngine(self.config))
-        m.submodules.activation = activation = activation_memory(self.config)
-        m.submodules.weight = weight = weight_memory(self.config)
-        m.submodules.accumulator = accumulator = Accumulator(self.config)
-        m.submodules.parameter = parameter = parameter_memory(self.config)
+        m.submodules.tensor = tensor = self.computing(TensorEngine(self.config, self.multiplier))
+        m.submodules.vector = vector = self.computing(VectorEngine(self.config))
+        m.submodules.activation = activation = self.compute(activation_memory(self.config))
+        m.submodules.weight = weight = self.compute(weight_memory(self.config))
+        m.submodules.accumulator = accumulator = self.compute(Accumulator(self.config))
+        m.submodules.parameter = parameter = self.compute(parameter_memory(self.config))
         for client, memory in (
-            (self.sequencer.tensor, tensor.engine),
-            (self.sequencer.vector, vector.engine),
+            (self.tensor, tensor.engine),
+            (self.vector, vector.engine),
             (tensor.activation, activation.tensor),
             (tensor.weight, weight.tensor),
             (tensor.accumulate, accumulator.accumulate),
@@ -113,8 +139,8 @@ class Accelerator(wiring.Component):
     def _dma(self, m):
         """Load, store and the memory bus."""
         sequencer, axi, traffic = self.sequencer, self.axi, self.sequencer.traffic
-        m.submodules.load = load = self.clearable(LoadEngine(self.config))
-        m.submodules.store = store = self.clearable(StoreEngine(self.config))
+        m.submodules.load = load = self.clearable(LoadEngine(self.config, self.two_clocks))
+        m.submodules.store = store = self.clearable(StoreEngine(self.config, self.two_clocks))
         m.submodules.manager = manager = AxiManager(self.config)
         connect(m, flipped(self.host), self.registers.bus)
         connect(m, sequencer.load, load.engine)
@@ -122,8 +148,14 @@ class Accelerator(wiring.Component):
         connect(m, sequencer.bus, manager.fetch)
         connect(m, load.bus, manager.load)
         connect(m, store.bus, manager.store)
-        connect(m, load.onchip, self.router.write)
-        connect(m, store.onchip, self.router.read)
+        if self.two_clocks:
+            connect(m, load.onchip, self.crossing.write)
+            connect(m, store.onchip, self.crossing.read)
+            connect(m, self.crossing.fast_write, self.router.write)
+            connect(m, self.crossing.fast_read, self.router.read)
+        else:
+            connect(m, load.onchip, self.router.write)
+            connect(m, store.onchip, self.router.read)
         connect(m, manager.axi, flipped(axi))
         m.d.comb += [
             traffic.read.eq(axi.r.valid & axi.r.ready),

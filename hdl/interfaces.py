@@ -63,17 +63,36 @@ class Error(data.Struct):
     offset: unsigned(OFFSET_BITS)
 
 
+COUNTED_BITS = 8
+"""Of a number of cycles that is told at once."""
+
+CROSSED_WRITES = CROSSED_READS = 16
+"""Writes and reads on their way to memories of another clock."""
+
+
+class Counted(data.Struct):
+    """Cycles that an engine has spent in ``state``, beside those told before."""
+
+    state: unsigned(3)
+    cycles: unsigned(COUNTED_BITS)
+
+
 class EngineSignature(wiring.Signature):
     """An engine, seen from its side.
 
     ``i``: instructions whose semaphores have been taken, in order. ``halt``: issue nothing new (memory requests, bus
     addresses); what is in flight drains. ``state``: what the engine does in this cycle, IDLE when it holds nothing.
     ``offset``: the instruction that it is at. ``quiet``: no bus transaction is outstanding (always 1 without a bus).
+
+    With ``crossed`` the engine has another clock: ``state`` and ``offset`` are as they were some cycles ago; ``waiting`` tells it that its next
+    instruction waits for semaphores, and ``counted`` what it has done, in cycles of its own.
     """
 
-    def __init__(self, opcode: isa.Opcode):
+    def __init__(self, opcode: isa.Opcode, crossed: bool = False):
+        more = {"waiting": In(1), "counted": Out(Counted)} if crossed else {}
         super().__init__(
-            {
+            more
+            | {
                 "i": In(stream.Signature(instruction_layout(opcode))),
                 "done": Out(Done),
                 "error": Out(Error),
@@ -131,11 +150,16 @@ class AccumulatePort(wiring.Signature):
 
 
 class OnchipWritePort(wiring.Signature):
-    """Granule writes into any space, seen from the load engine (or the host window). ``address`` is inside the space."""
+    """Granule writes into any space, seen from the load engine (or the host window). ``address`` is inside the space.
 
-    def __init__(self, config: Config):
+    With ``crossed`` the memories have another clock: what is accepted is on its way, and ``written`` says later, once for each
+    write in their order, that a memory has taken it.
+    """
+
+    def __init__(self, config: Config, crossed: bool = False):
         super().__init__(
-            {
+            ({"written": In(1)} if crossed else {})
+            | {
                 "valid": Out(1),
                 "space": Out(isa.Space),
                 "address": Out(16),
@@ -146,11 +170,16 @@ class OnchipWritePort(wiring.Signature):
 
 
 class OnchipReadPort(wiring.Signature):
-    """Granule reads from activation, weight or accumulator, seen from the store engine (or the host window)."""
+    """Granule reads from activation, weight or accumulator, seen from the store engine (or the host window).
 
-    def __init__(self, config: Config):
+    With ``crossed`` the memories have another clock: data come in order in the cycles of ``arrived``, and must be taken. At most CROSSED_READS
+    requests may be waiting for theirs.
+    """
+
+    def __init__(self, config: Config, crossed: bool = False):
         super().__init__(
-            {
+            ({"arrived": In(1)} if crossed else {})
+            | {
                 "valid": Out(1),
                 "space": Out(isa.Space),
                 "address": Out(16),

@@ -67,25 +67,29 @@ class Top(wiring.Component):
     registers as AXI4-Lite; ``m_axi_*``, external memory as AXI4 (only with ``config.dma``). A manager may use ``s_axil_*`` from
     the first cycle without ``aresetn`` on: nothing is taken before the reset has ended inside.
 
-    ``accelerator`` stands in for the real one, with the same Signature: ``axi``, ``host`` and ``irq``.
+    With ``two_clocks`` the accelerator has them, and the second one is ``compute_aclk``. ``accelerator`` stands in for the real one, with the same Signature: ``axi``, ``host`` and ``irq``.
     """
 
-    def __init__(self, config: Config, accelerator: wiring.Component | None = None):
-        self.config = config
+    def __init__(self, config: Config, accelerator: wiring.Component | None = None, two_clocks: bool = False):
+        self.config, self.two_clocks = config, two_clocks
         self._accelerator = accelerator
         self._buses = _buses(config)
-        super().__init__(ports(config))
+        super().__init__(ports(config) | ({"compute_aclk": In(1)} if two_clocks else {}))
 
     def elaborate(self, platform):
         m = Module()
         m.domains.sync = sync = ClockDomain()
         m.d.comb += sync.clk.eq(self.aclk)
         m.submodules.reset = ResetSynchronizer(~self.aresetn, domain="sync")
+        if self.two_clocks:
+            m.domains.fast = fast = ClockDomain()
+            m.d.comb += fast.clk.eq(self.compute_aclk)
+            m.submodules.compute_reset = ResetSynchronizer(ResetSignal("sync"), domain="fast")
 
         if self._accelerator is None:
             from .accelerator import accelerator_of
 
-            self._accelerator = accelerator_of(self.config)
+            self._accelerator = accelerator_of(self.config, self.two_clocks)
         m.submodules.accelerator = accelerator = self._accelerator
         m.submodules.bridge = bridge = AxiLiteBridge(register_address_bits(self.config))
         connect(m, bridge.bus, accelerator.host)

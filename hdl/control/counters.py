@@ -1,5 +1,7 @@
 """Performance counters."""
 
+from collections.abc import Collection
+
 from amaranth import Array, Const, Module, Mux, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
@@ -8,6 +10,7 @@ from gemmary.config import Config
 from gemmary.isa import Engine
 from gemmary.registers import COUNTERS, State
 
+from ..interfaces import COUNTED_BITS, Counted
 from .layouts import traffic_layout
 
 GENERAL = len(COUNTERS) - len(Engine) * len(State)
@@ -16,13 +19,15 @@ STATE_BITS = (len(State) - 1).bit_length()
 
 class StateCounters(wiring.Component):
     """For one engine, the cycles of ``enable`` in each state since ``clear``: a small RAM, with a bit for each word that says
-    whether it has been written since. ``value`` is that of ``index``, in the same cycle."""
+    whether it has been written since. ``value`` is that of ``index``, in the same cycle. With ``bits`` a cycle of ``enable`` counts for
+    ``cycles``."""
 
-    clear: In(1)
-    enable: In(1)
-    state: In(State)
-    index: In(State)
-    value: Out(32)
+    def __init__(self, bits: int = 0):
+        self.bits = bits
+        super().__init__(
+            {"clear": In(1), "enable": In(1), "state": In(State), "index": In(State), "value": Out(32)}
+            | ({"cycles": In(bits)} if bits else {})
+        )
 
     def elaborate(self, platform):
         m = Module()
@@ -35,7 +40,7 @@ class StateCounters(wiring.Component):
             previous.addr.eq(self.state),
             write.addr.eq(self.state),
             write.en.eq(self.enable),
-            write.data.eq(Mux(written.bit_select(self.state, 1), previous.data, 0) + 1),
+            write.data.eq(Mux(written.bit_select(self.state, 1), previous.data, 0) + (self.cycles if self.bits else 1)),
         ]
         with m.If(self.clear):
             m.d.sync += written.eq(0)
@@ -46,10 +51,13 @@ class StateCounters(wiring.Component):
 
 class Counters(wiring.Component):
     """`registers.COUNTERS`: they count while ``enable`` is high; ``clear`` sets all to 0. ``value`` is counter ``index``, in the
-    same cycle; always 0 without ``config.counters``."""
+    same cycle; always 0 without ``config.counters``.
 
-    def __init__(self, config: Config):
+    Those of ``crossed`` engines count cycles of their own clock, and what ``counted`` tells, at any time."""
+
+    def __init__(self, config: Config, crossed: Collection[Engine] = ()):
         self.config = config
+        self.counted = {engine: Signal(Counted, name=f"counted_{engine.name.lower()}") for engine in crossed}
         super().__init__(
             {
                 "clear": In(1),
@@ -98,12 +106,15 @@ class Counters(wiring.Component):
         m.d.comb += position.eq(self.index - GENERAL)
         values = []
         for engine in Engine:
-            m.submodules[engine.name.lower()] = states = StateCounters()
+            crossed = self.counted.get(engine)
+            m.submodules[engine.name.lower()] = states = StateCounters(COUNTED_BITS if engine in self.counted else 0)
             m.d.comb += [
                 states.clear.eq(self.clear),
-                states.enable.eq(self.enable),
-                states.state.eq(self.states[engine]),
+                states.enable.eq(self.enable if crossed is None else crossed.cycles != 0),
+                states.state.eq(self.states[engine] if crossed is None else crossed.state),
                 states.index.eq(position[:STATE_BITS]),
             ]
+            if crossed is not None:
+                m.d.comb += states.cycles.eq(crossed.cycles)
             values.append(states.value)
         return Array(values)[position[STATE_BITS:]]

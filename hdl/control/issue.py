@@ -19,15 +19,15 @@ class Issue(wiring.Component):
     The head claims its semaphores (``take``) as soon as they are there, also while the engine still works on the one before;
     a cycle later the engine can take it. ``halt`` stops claims. ``complete``: nothing is queued or in the engine. ``zero`` (which
     semaphores are at 0) shows in ``status`` what the head waits for; an engine that is IDLE or DRAIN meanwhile counts as
-    WAIT_SEMAPHORE. ``start`` clears the count of retired instructions.
+    WAIT_SEMAPHORE. ``start`` clears the count of retired instructions. ``crossed``: the engine has another clock.
     """
 
-    def __init__(self, config: Config, opcode: Opcode):
-        self.config, self.opcode = config, opcode
+    def __init__(self, config: Config, opcode: Opcode, crossed: bool = False):
+        self.config, self.opcode, self.crossed = config, opcode, crossed
         super().__init__(
             {
                 "i": In(stream.Signature(instruction_layout(opcode))),
-                "engine": In(EngineSignature(opcode)),
+                "engine": In(EngineSignature(opcode, crossed)),
                 "take": Out(TakeSignature()),
                 "zero": In(SEMAPHORES),
                 "start": In(1),
@@ -55,6 +55,9 @@ class Issue(wiring.Component):
             m.d.sync += granted.eq(1)
         with m.Elif(engine.i.ready):
             m.d.sync += granted.eq(0)
+
+        if self.crossed:
+            m.d.comb += engine.waiting.eq(waiting)
 
         pending = Signal(16)
         put = self.i.valid & self.i.ready

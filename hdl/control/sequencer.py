@@ -1,11 +1,13 @@
 """Everything between the register file and the engines: one component of wires."""
 
+from collections.abc import Collection
+
 from amaranth import Cat, Module, ResetInserter
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from gemmary.config import Config
-from gemmary.isa import Cause
+from gemmary.isa import Cause, Engine
 from gemmary.registers import State
 
 from ..interfaces import BurstReadSignature, EngineSignature
@@ -23,7 +25,7 @@ class Sequencer(wiring.Component):
     """Fetches a program, checks its instructions and issues them to the engines (``load``, ``tensor``, ``vector``, ``store``),
     until its end or the first error.
 
-    ``begin``: the cycle in which a program starts. ``clear``, the last cycle of a soft reset, is to reset the engines too. ``traffic`` tells counters and watchdog what moves
+    ``crossed``: the engines with another clock. ``begin``: the cycle in which a program starts. ``clear``, the last cycle of a soft reset, is to reset the engines too. ``traffic`` tells counters and watchdog what moves
     on the memory bus.
 
         fetch ─► dispatch ─┬► issue ─► engine     supervisor: start, end, errors, soft reset
@@ -31,11 +33,11 @@ class Sequencer(wiring.Component):
                            └► …   ◄─► semaphores
     """
 
-    def __init__(self, config: Config):
-        self.config = config
+    def __init__(self, config: Config, crossed: Collection[Engine] = ()):
+        self.config, self.crossed = config, crossed
         self.engines = opcodes()
         super().__init__(
-            {e.name.lower(): In(EngineSignature(opcode)) for e, opcode in self.engines.items()}
+            {e.name.lower(): In(EngineSignature(opcode, e in crossed)) for e, opcode in self.engines.items()}
             | {
                 "bus": Out(BurstReadSignature(config)),
                 "traffic": In(traffic_layout(config)),
@@ -50,11 +52,12 @@ class Sequencer(wiring.Component):
         clearable = ResetInserter(self.clear)
         m.submodules.dispatch = self.dispatch = clearable(Dispatch(self.config))
         m.submodules.semaphores = self.semaphores = clearable(Semaphores(self.config))
-        m.submodules.counters = self.counters = clearable(Counters(self.config))
+        m.submodules.counters = self.counters = clearable(Counters(self.config, self.crossed))
         m.submodules.watchdog = self.watchdog = clearable(Watchdog())
         self.issues = {}
         for engine, opcode in self.engines.items():
-            m.submodules[f"issue_{engine.name.lower()}"] = self.issues[engine] = clearable(Issue(self.config, opcode))
+            issue = clearable(Issue(self.config, opcode, engine in self.crossed))
+            m.submodules[f"issue_{engine.name.lower()}"] = self.issues[engine] = issue
         m.submodules.fetch = self.fetch = clearable(Fetch(self.config))
         # Faults: four engines, dispatch, fetch, the host's signals, watchdog.
         m.submodules.supervisor = self.supervisor = Supervisor(len(self.engines) + 4)
@@ -130,7 +133,7 @@ class Sequencer(wiring.Component):
                 watchdog.states[engine].eq(issue.status.state),
                 watchdog.offsets[engine].eq(issue.status.offset),
             ]
-        busy = Cat(issue.status.state == State.BUSY for issue in self.issues.values()).any()
+        busy = Cat(self._busy(m, engine, issue) for engine, issue in self.issues.items()).any()
         moved = self.traffic.read | self.traffic.write | self.traffic.response
         connect(m, status, flipped(control.status))
         m.d.comb += [shown.eq(count) for shown, count in zip(control.semaphores, self.semaphores.counts)]
@@ -151,3 +154,11 @@ class Sequencer(wiring.Component):
             counters.index.eq(control.counter_index),
             control.counter.eq(counters.value),
         ]
+
+    def _busy(self, m, engine, issue):
+        """Whether an engine gets on. The state of one with another clock is only looked at now and then."""
+        if engine not in self.crossed:
+            return issue.status.state == State.BUSY
+        counted = getattr(self, engine.name.lower()).counted
+        m.d.comb += self.counters.counted[engine].eq(counted)
+        return (counted.state == State.BUSY) & (counted.cycles != 0)

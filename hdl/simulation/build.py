@@ -24,6 +24,7 @@ import gemmary
 from gemmary.config import Config
 from gemmary.errors import GemmaryError
 
+from ..top import Top
 from ..verilog import find_yosys, to_verilog
 from .tools import Verilator, compiler_launcher, find_compiler, find_verilator, require_header
 
@@ -59,12 +60,15 @@ WAVES = {None: 0, "fst": 1, "vcd": 2}
 @dataclass(frozen=True)
 class Variant:
     """``waves``: None, "fst" or "vcd". ``random_initial``: registers and memories start with random values instead of their
-    initial ones, which shows what is not reset."""
+    initial ones, which shows what is not reset. ``two_clocks``: the compute part has one of its own."""
 
     waves: str | None = None
     random_initial: bool = False
+    two_clocks: bool = False
 
     def verilog(self, config: Config, top: wiring.Component | None = None) -> str:
+        if top is None and self.two_clocks:
+            top = Top(config, two_clocks=True)
         return to_verilog(config, top, initial_values=not self.random_initial)
 
 
@@ -183,6 +187,7 @@ class _Build:
         interface += [
             f"-DGM_WAVES={WAVES[self.variant.waves]}",
             f"-DGM_RANDOM_INITIAL={int(self.variant.random_initial)}",
+            f"-DGM_TWO_CLOCKS={int(self.variant.two_clocks)}",
         ]
         yield self.harness, work / "harness.o", HARNESS + interface + include
         yield unity, work / "slow.o", SLOW + include

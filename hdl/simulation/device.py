@@ -30,7 +30,9 @@ class Options:
     Addresses of ``error_range`` (low, high) answer SLVERR. A program without progress for ``watchdog`` cycles (0: never) is
     stopped by the accelerator, and one that takes more than ``max_cycles`` by GemmaryError. ``waves``: a file (.fst or .vcd)
     for the waves. ``random_initial``: registers start at random values, drawn like the pauses from ``seed``. ``progress`` is
-    called with the cycles since the start of the program, every now and then.
+    called with the cycles since the start of the program, every now and then. ``compute_ratio`` n > 0: the compute part has a
+    clock of its own, n times as fast; all cycles that are given or reported are those of the other one, except that its engines
+    count their own.
     """
 
     memory_bytes: int = 64 << 20
@@ -45,6 +47,7 @@ class Options:
     waves: str | Path | None = None
     random_initial: bool = False
     progress: Callable[[int], None] | None = None
+    compute_ratio: int = 0
 
     def check(self, config: Config) -> None:
         def check(condition: bool, option: str, message: str) -> None:
@@ -68,9 +71,11 @@ class Options:
                 rate is None or 0 < rate <= config.bus_bytes, option, f"must be above 0 and at most {config.bus_bytes}"
             )
         check(0 <= self.stall_probability < 1, "stall_probability", "must be at least 0 and below 1")
-        for option in ("seed", "watchdog"):
+        for option in ("seed", "watchdog", "compute_ratio"):
             whole(option, 0)
         check(self.watchdog < 1 << 32, "watchdog", "must be below 2**32")
+        check(self.compute_ratio <= 16, "compute_ratio", "must not exceed 16")
+        check(config.dma or not self.compute_ratio, "compute_ratio", "must be 0 without dma")
         whole("max_cycles", 1)
         suffix = Path(self.waves).suffix if self.waves else ".fst"
         check(suffix in (".fst", ".vcd"), "waves", "must be a file name that ends in .fst or .vcd")
@@ -145,12 +150,15 @@ class RtlDevice:
     def _open(self) -> Model:
         options = self.options
         waves = str(options.waves) if options.waves else None
-        variant = Variant(Path(waves).suffix[1:] if waves else None, options.random_initial)
+        variant = Variant(
+            Path(waves).suffix[1:] if waves else None, options.random_initial, two_clocks=options.compute_ratio > 0
+        )
         rate = options.bytes_per_cycle or self.config.bus_bytes
         return Model(
             self._library(variant),
             self.external.bytes,
             waves,
+            options.compute_ratio or 1,
             latency=options.latency,
             read_bytes_per_cycle=rate,
             write_bytes_per_cycle=options.write_bytes_per_cycle or rate,

@@ -46,6 +46,7 @@ class Model {
     NoMemory memory;
 #endif
     uint64_t now = 0;
+    unsigned compute_ratio = 1;  // cycles of the compute part in one of all else, if it has a clock of its own
     uint64_t run_cycles = 0;
     double seconds = 0;  // that run_cycles took
 
@@ -141,9 +142,30 @@ class Model {
 
     void eval(int clock) {
         top->aclk = clock;
+#if GM_TWO_CLOCKS
+        top->compute_aclk = clock;
+#endif
         top->eval();
+        dump(clock ? 5 : 0);
+    }
+
+    // The cycles of the compute part but the first, whose rising edge is that of the other clock.
+    void compute() {
+#if GM_TWO_CLOCKS
+        for (unsigned i = 1; i < compute_ratio; i++)
+            for (int clock = 0; clock < 2; clock++) {
+                top->compute_aclk = clock;
+                top->eval();
+                dump(5 + 5.0 * (2 * i + clock - 1) / (2 * compute_ratio - 1));
+            }
+#endif
+    }
+
+    // Tenths of a cycle; with two clocks a hundred times finer.
+    void dump([[maybe_unused]] double time) {
 #if GM_WAVES
-        trace->dump(10 * now + (clock ? 5 : 0));
+        const uint64_t unit = GM_TWO_CLOCKS ? 100 : 1;
+        trace->dump(10 * unit * now + uint64_t(unit * time));
 #endif
     }
 
@@ -157,6 +179,7 @@ class Model {
     // The second half: the rising edge, then the inputs that the handshakes of this cycle end.
     void edge() {
         eval(1);
+        compute();
         memory.finish();
         now++;
     }
@@ -168,6 +191,7 @@ class Model {
 extern "C" {
 
 void* gm_open(const MemoryOptions* options, const char* waves) { return new Model(*options, waves); }
+void gm_compute_ratio(void* model, unsigned ratio) { static_cast<Model*>(model)->compute_ratio = ratio; }
 void gm_close(void* model) { delete static_cast<Model*>(model); }
 void gm_reset(void* model) { static_cast<Model*>(model)->reset(); }
 int gm_run(void* model, uint64_t cycles) { return static_cast<Model*>(model)->run(cycles); }

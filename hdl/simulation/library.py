@@ -37,9 +37,10 @@ class MemoryOptions(ctypes.Structure):
 
 
 class Model:
-    """One accelerator, out of reset, with ``memory`` (bytes) behind it; both live as long as this object."""
+    """One accelerator, out of reset, with ``memory`` (bytes) behind it; both live as long as this object. ``compute_ratio``: cycles
+    of a compute part with a clock of its own in one of all else."""
 
-    def __init__(self, path: Path, memory: np.ndarray, waves: str | None, **options):
+    def __init__(self, path: Path, memory: np.ndarray, waves: str | None, compute_ratio: int = 1, **options):
         self.memory = memory
         self._library = library = ctypes.CDLL(str(path))
         library.gm_open.restype = ctypes.c_void_p
@@ -49,6 +50,7 @@ class Model:
         self._options = MemoryOptions(memory.ctypes.data, memory.nbytes, **options)
         handle = library.gm_open(ctypes.byref(self._options), waves.encode() if waves else None)
         self._handle = ctypes.c_void_p(handle)
+        library.gm_compute_ratio(self._handle, compute_ratio)
         self.close = weakref.finalize(self, library.gm_close, self._handle)
 
     @property

@@ -1,0 +1,142 @@
+"""An engine in the fast domain, as the control in ``sync`` sees it."""
+
+from amaranth import DomainRenamer, Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.cdc import FFSynchronizer
+from amaranth.lib.wiring import In, Out
+
+from gemmary.config import SEMAPHORES
+from gemmary.isa import Opcode
+from gemmary.registers import State
+
+from ..interfaces import OFFSET_BITS, Counted, EngineSignature, instruction_layout
+from .meter import StateMeter
+from .queue import FAST, LUT_RAM_WORDS, AsyncQueue
+
+INSTRUCTIONS, STATUSES = 4, 8
+"""Depths of queues. The control deals out an instruction in 2 cycles."""
+
+REPORTS = LUT_RAM_WORDS
+"""Instructions between being issued and being heard of again: so many reports always have room."""
+
+
+class EngineCrossing(wiring.Component):
+    """``outer`` stands for the engine in ``sync``, ``inner`` for the control in ``fast``.
+
+    Instructions cross in a queue, one in 3 fast cycles at most. Their ends and the error come back through one queue in the
+    order in which they happened, one a cycle; none is lost, since no more instructions are let through than it can hold reports. State
+    and offset are those of one and the same cycle of the engine, some cycles ago. ``halt`` comes a few cycles late.
+
+        outer.i ──► queue ──► inner.i        inner.done, error ──► queue ──► outer
+        halt, waiting ──► synchronisers      state, offset, counted ──► queue ──► registers
+    """
+
+    def __init__(self, opcode: Opcode):
+        self.opcode = opcode
+        super().__init__(
+            {
+                "outer": Out(EngineSignature(opcode, crossed=True)),
+                "inner": In(EngineSignature(opcode)),
+                "resetting": In(1),
+                "flushed": In(1),
+                "flush": In(1),
+                "counting": In(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        self._instructions(m)
+        self._reports(m)
+        self._status(m)
+        for name in ("halt", "waiting"):
+            level = Signal(name=f"{name}_level")
+            m.d.sync += level.eq(getattr(self.outer, name))
+            arrived = self.inner.halt if name == "halt" else self.waiting
+            m.submodules[name] = FFSynchronizer(level, arrived, o_domain=FAST)
+        return m
+
+    def _instructions(self, m):
+        """Into the queue while every one in flight has room for its report; out of it a cycle after it was taken, which ends
+        the path from the engine's ready here."""
+        m.submodules.instructions = queue = AsyncQueue(instruction_layout(self.opcode), INSTRUCTIONS, "sync", FAST)
+        outer, inner = self.outer, self.inner
+        closed, allowed = Signal(), Signal()
+        self.in_flight = in_flight = Signal(range(REPORTS + 1))
+        put, self.heard = Signal(), Signal()
+        m.d.comb += [
+            closed.eq(self.resetting | self.flushed),
+            allowed.eq((in_flight != REPORTS) & ~closed),
+            queue.i.valid.eq(outer.i.valid & allowed),
+            queue.i.payload.eq(outer.i.payload),
+            outer.i.ready.eq(queue.i.ready & allowed),
+            put.eq(queue.i.valid & queue.i.ready),
+            outer.quiet.eq(~self.resetting | (self.flushed & (queue.level == 0))),
+        ]
+        with m.If(closed):
+            m.d.sync += in_flight.eq(0)
+        with m.Else():
+            m.d.sync += in_flight.eq(in_flight + put - self.heard)
+
+        offered, taken = Signal(), Signal()
+        m.d.comb += [
+            inner.i.valid.eq(offered),
+            inner.i.payload.eq(queue.o.payload),
+            queue.o.ready.eq(taken | self.flush),
+        ]
+        m.d[FAST] += [
+            taken.eq(offered & inner.i.ready & ~self.flush),
+            offered.eq(queue.o.valid & ~taken & ~(offered & inner.i.ready) & ~self.flush),
+        ]
+
+    def _reports(self, m):
+        """Ends and the error; an error in the cycle of an end waits behind it."""
+        report = data.StructLayout({"error": 1, "value": SEMAPHORES, "offset": OFFSET_BITS})
+        m.submodules.reports = queue = AsyncQueue(report, REPORTS, FAST, "sync")
+        done, error, failed = self.inner.done, self.inner.error, Signal()
+        cause, offset = Signal(len(error.cause), reset_less=True), Signal(OFFSET_BITS, reset_less=True)
+        with m.If(self.flush):
+            m.d[FAST] += failed.eq(0)
+        with m.Elif(error.valid):
+            m.d[FAST] += [failed.eq(1), cause.eq(error.cause), offset.eq(error.offset)]
+        with m.Elif(~done.valid):
+            m.d[FAST] += failed.eq(0)
+        m.d.comb += [
+            queue.i.valid.eq(done.valid | failed),
+            queue.i.payload.error.eq(~done.valid),
+            queue.i.payload.value.eq(Mux(done.valid, done.signal, cause)),
+            queue.i.payload.offset.eq(Mux(done.valid, done.offset, offset)),
+        ]
+        heard, outer = queue.o.payload, self.outer
+        m.d.comb += [
+            queue.o.ready.eq(1),
+            self.heard.eq(queue.o.valid),
+            outer.done.valid.eq(queue.o.valid & ~heard.error),
+            outer.done.signal.eq(heard.value),
+            outer.done.offset.eq(heard.offset),
+            outer.error.valid.eq(queue.o.valid & heard.error),
+            outer.error.cause.eq(heard.value),
+            outer.error.offset.eq(heard.offset),
+        ]
+
+    def _status(self, m):
+        """What the engine does, as often as the queue has room; and what it has done, without loss."""
+        status = data.StructLayout({"state": State, "offset": OFFSET_BITS, "counted": Counted})
+        m.submodules.statuses = queue = AsyncQueue(status, STATUSES, FAST, "sync")
+        m.submodules.meter = meter = DomainRenamer(FAST)(StateMeter())
+        inner, outer = self.inner, self.outer
+        self.waiting = Signal()
+        resting = (inner.state == State.IDLE) | (inner.state == State.DRAIN)
+        m.d.comb += [
+            meter.state.eq(Mux(self.waiting & resting, State.WAIT_SEMAPHORE, inner.state)),
+            meter.counting.eq(self.counting),
+            meter.take.eq(queue.i.ready),
+            queue.i.valid.eq(1),
+            queue.i.payload.state.eq(inner.state),
+            queue.i.payload.offset.eq(inner.offset),
+            queue.i.payload.counted.eq(meter.o),
+            queue.o.ready.eq(1),
+        ]
+        with m.If(queue.o.valid):
+            m.d.sync += [outer.state.eq(queue.o.payload.state), outer.offset.eq(queue.o.payload.offset)]
+            m.d.comb += outer.counted.eq(queue.o.payload.counted)
