@@ -64,7 +64,7 @@ def test_every_pass_has_a_text():
 @pytest.mark.parametrize(
     ("pipeline", "sentence"),
     [
-        ("dead-code,polish", "unknown pass 'polish': choose of sink-dequantize"),
+        ("dead-code,polish", "unknown pass 'polish': choose of sink-scalars"),
         ("dead-code{", "pipeline 'dead-code{' cannot be read"),
         ("dead-code{speed=3}", "pipeline 'dead-code{speed=3}'"),
     ],

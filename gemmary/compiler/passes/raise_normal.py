@@ -1,15 +1,20 @@
-"""Softmax and LayerNormalization between dequantized and quantized int8 become ``graph.softmax`` and ``graph.layer_norm``."""
+"""Softmax and LayerNormalization over the last axis become ``graph.softmax`` and ``graph.layer_norm``.
+
+They take the dequantization in front of them and the quantization behind them, if those are there: what is wide stays wide.
+"""
 
 from dataclasses import dataclass
 
+import numpy as np
 from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import SSAValue
 from xdsl.passes import ModulePass
 
 from ..ir.base import real
 from ..ir.dialect import GraphContext
 from ..ir.edges import Dequantize, Float, Quantize
 from ..ir.normal import LayerNorm, Softmax
-from ..ir.types import element_of, shape_of
+from ..ir.types import element_of, f32, shape_of
 from .matching import floats, insert, only_user, options, replace
 
 
@@ -19,21 +24,25 @@ class RaiseNormal(ModulePass):
 
     def apply(self, ctx: GraphContext, op: ModuleOp) -> None:
         for each in floats(op, "Softmax", "LayerNormalization"):
-            quantize, source = only_user(each.results[0]), each.inputs[0].owner
-            if isinstance(quantize, Quantize) and isinstance(source, Dequantize) and _last_axis(each):
-                self._raise(each, quantize)
+            if len(each.results) == 1 and element_of(each.inputs[0]) == f32 and _last_axis(each):
+                self._raise(ctx, each)
 
-    def _raise(self, op: Float, quantize: Quantize) -> None:
-        operands, kind, properties = [op.inputs[0].owner.input], Softmax, {}
+    def _raise(self, ctx: GraphContext, op: Float) -> None:
+        parameters, kind, properties = [], Softmax, {}
         if op.kind.data == "LayerNormalization":
-            if len(op.inputs) != 3 or any(str(element_of(value)) != "f32" for value in op.inputs[1:]):
+            channels = shape_of(op.inputs[0])[-1:]
+            if any(shape_of(value) != channels or element_of(value) != f32 for value in op.inputs[1:]):
                 return
-            if any(shape_of(value) != shape_of(op.inputs[0])[-1:] for value in op.inputs[1:]):
-                return
-            operands, kind = [operands[0], *op.inputs[1:]], LayerNorm
-            properties = {"epsilon": real(options(op).get("epsilon", 1e-5))}
-        raised = kind.build(operands=operands, result_types=[quantize.result.type], properties=properties)
-        replace(quantize, insert(quantize, raised, op.source))
+            kind, properties = LayerNorm, {"epsilon": real(options(op).get("epsilon", 1e-5))}
+            parameters = list(op.inputs[1:])
+            if len(parameters) == 1:
+                zeros = ctx.constant(f"{op.source}.beta", np.zeros(channels, np.float32))
+                parameters.append(insert(op, zeros, op.source))
+        source, quantize = op.inputs[0].owner, only_user(op.results[0])
+        value: SSAValue = source.input if isinstance(source, Dequantize) else op.inputs[0]
+        last = quantize if isinstance(quantize, Quantize) else op
+        raised = kind.build(operands=[value, *parameters], result_types=[last.results[0].type], properties=properties)
+        replace(last, insert(last, raised, op.source))
 
 
 def _last_axis(op: Float) -> bool:
