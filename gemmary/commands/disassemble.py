@@ -53,12 +53,16 @@ def _model(path: Path) -> None:
     """Every run of a compiled model, under the operator that it comes from."""
     from ..compiler.backend import load_compiled
 
-    for step in load_compiled(path).steps:
+    compiled = load_compiled(path)
+    locations = compiled.model.locations
+    for step in compiled.steps:
         if step.program is None:
             print(f"# on the host: {', '.join(op.source or op.name for op in step.segment.ops)}")
             continue
+        origins = {compiled.names[value]: op.source for op in step.segment.ops for value in op.results}
         for layer in step.program.layers:
-            print(f"# operator {layer.name}: {layer.macs:,} multiply-accumulates")
+            line = locations.get(origins[layer.name])
+            print(f"# operator {layer.name}{f' ({line})' if line else ''}: {layer.macs:,} multiply-accumulates")
             for number, run in enumerate(layer.runs):
                 if len(layer.runs) > 1:
                     print(f"# run {number}")

@@ -45,7 +45,8 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(report))
         return 0
-    table = Table("operator", "kind", "engine", box=None)
+    located = any(row["location"] for row in report["operators"])
+    table = Table("operator", *(["line"] if located else []), "kind", "engine", box=None)
     for name in ("macs", "cycles", "bytes"):
         table.add_column(name, justify="right")
     if errors is not None:
@@ -54,7 +55,8 @@ def run(options: argparse.Namespace) -> int:
     for row in report["operators"]:
         numbers = (f"{row[name]:,}" if row[name] else "" for name in ("macs", "cycles", "bytes"))
         ratio = [] if errors is None else [f"{row['sqnr_db']:.1f}" if row["sqnr_db"] is not None else ""]
-        table.add_row(row["operator"], row["kind"], row["engine"], *numbers, *ratio, row["fallback"] or "")
+        line = [Path(row["location"] or "").name] if located else []
+        table.add_row(row["operator"], *line, row["kind"], row["engine"], *numbers, *ratio, row["fallback"] or "")
     console = Console()
     console.print(table)
     for name, value in report["totals"].items():
@@ -71,7 +73,12 @@ def _errors(options: argparse.Namespace, compiled) -> dict[str, float]:
         raise InputError(f"{options.model} is compiled: the quantization error needs the model it was made of")
     inputs, calibration = read_arrays(options.inputs), options.calibration and read_arrays(options.calibration)
     model = load_model(
-        options.model, sizes_of(options.size), options.batch or _first(inputs), calibration, raised=False
+        options.model,
+        sizes_of(options.size),
+        options.batch or _first(inputs),
+        calibration,
+        raised=False,
+        wide=options.wide,
     )
     return signal_to_noise(model, compiled.model, inputs)
 

@@ -18,14 +18,16 @@ def explain(compiled: Compiled, errors: Mapping[str, float] | None = None) -> di
 
     ``engine`` of an operator is tensor (with the vector engine as its drain), vector, host, or none (nothing is to be done);
     ``cycles`` are those that the cycle model predicts, 0 on the host; ``bytes`` go through external memory, on the host through
-    NumPy. ``fallback`` says why what computes something is on the host. ``errors`` (of ``signal_to_noise``) adds ``sqnr_db``.
+    NumPy. ``fallback`` says why what computes something is on the host; ``location`` is the line of the model's program, where
+    known. ``errors`` (of ``signal_to_noise``) adds ``sqnr_db``.
     """
-    rows = []
+    rows, locations = [], compiled.model.locations
     for step in compiled.steps:
         layers = iter(step.program.layers) if step.program else None
         for op in step.segment.ops:
             layer = None if layers is None or isinstance(op, Reshape) else next(layers)
             rows.append(_row(compiled, op, step.program is not None, layer))
+            rows[-1]["location"] = locations.get(op.source)
             if errors is not None:
                 rows[-1]["sqnr_db"] = errors.get(compiled.names[op.results[0]])
     macs = sum(row["macs"] for row in rows)
