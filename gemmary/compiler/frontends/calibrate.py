@@ -20,42 +20,47 @@ from ..passes.functions import apply, root_of
 from ..passes.insert_quantization import quantization_of
 from ..passes.matching import uses
 
-SAMPLES = 1 << 14
-"""Numbers of a tensor that the search looks at; minimum and maximum are those of all."""
+SAMPLES, OF_ONE = 1 << 14, 1 << 12
+"""Numbers of a tensor that the search looks at, in all and at most of one run; minimum and maximum are those of all."""
 
-SHRINK = np.linspace(1.0, 0.3, 15)
+SHRINK = np.linspace(1.0, 0.1, 19)
 """Parts of the whole range that are tried, on either side."""
+
+ROUNDS = 2
+EVERY = np.arange(-128, 128, dtype=np.int8)
 
 
 def calibrate(model: Model, calibration: Mapping[str, np.ndarray]) -> Model:
     """``model`` with the ranges of its marks. ``calibration``: arrays by input, samples along axis 0, of which the model takes its
     own first size at a time. InputError for wrong inputs, and where there are too few of them."""
     seen: dict[SSAValue, list[np.ndarray]] = {}
+    ends: dict[SSAValue, list[float]] = {}
 
     def observe(op, results) -> None:
         if isinstance(op, Observe):
-            seen.setdefault(op.result, []).append(_some(results[0]))
+            if not np.isfinite(results[0]).all():
+                raise InputError(f"operator {op.source!r}: with the calibration data it is not finite")
+            seen.setdefault(op.result, []).append(_some(results[0], OF_ONE))
+            ends.setdefault(op.result, []).extend([float(results[0].min()), float(results[0].max())])
 
     batches = list(_batches(model, calibration))
     for batch in batches:
         interpret(model, batch, observe)
     for op in model.operations:
         if isinstance(op, Observe):
+            whole = min(ends[op.result]), max(ends[op.result])
             numbers = np.concatenate(seen[op.result])
-            function = _function(model, op, float(numbers.min()), float(numbers.max()))
-            low, high = _range(numbers, op.symmetric is not None, function)
+            low, high = _range(numbers, whole, op.symmetric is not None, _function(model, op, *whole))
             op.properties["low"], op.properties["high"] = real(low), real(high)
     return model.verify("calibration")
 
 
-def _some(array: np.ndarray) -> np.ndarray:
-    """Minimum and maximum, and numbers from everywhere: each row begins at another place."""
+def _some(array: np.ndarray, count: int) -> np.ndarray:
+    """``count`` numbers from everywhere, the same ones every time; all of them if there are no more."""
     flat = array.reshape(-1)
-    if not np.isfinite(flat).all():
-        raise InputError("a tensor that is to be quantized is not finite with the calibration data")
-    step = max(1, flat.size // 4096)
-    step += step > 1 and step % 2 == 0  # not always the same channels
-    return np.concatenate([[flat.min(), flat.max()], flat[::step]]).astype(np.float32)
+    if flat.size > count:
+        flat = flat[np.random.default_rng(0).integers(0, flat.size, count)]
+    return flat.astype(np.float32)
 
 
 def _batches(model: Model, calibration: Mapping[str, np.ndarray]):
@@ -94,21 +99,23 @@ def _result(model: Model, op: Observe) -> SSAValue | None:
     return None
 
 
-def _range(numbers: np.ndarray, symmetric: bool, function) -> tuple[float, float]:
-    """The best one for ``numbers``; ``function`` of NumPy arrays is what will be read of them."""
-    low, high = float(numbers.min()), float(numbers.max())
-    numbers = numbers[:: max(1, numbers.size // SAMPLES)]
+def _range(numbers: np.ndarray, ends: tuple[float, float], symmetric: bool, function) -> tuple[float, float]:
+    """The best one for ``numbers``, inside ``ends``; ``function`` of NumPy arrays is what will be read of them."""
+    low, high = ends
+    numbers = _some(numbers, SAMPLES)
     expected = function(numbers)
+
+    def error(least: float, most: float) -> float:
+        q = quantization_of(least, most, symmetric)
+        rounded = numerics.quantize(numbers, q.scale.data, q.zero_point.data)
+        table = function(numerics.dequantize(EVERY, q.scale.data, q.zero_point.data))
+        return float(np.square(table[rounded.astype(np.int16) + 128] - expected, dtype=np.float64).mean())
+
     if symmetric:
         most = max(abs(low), abs(high))
-        candidates = [(-most * part, most * part) for part in SHRINK]
-    else:
-        candidates = [(low * a, high * b) for a in SHRINK for b in SHRINK]
-
-    def error(candidate) -> float:
-        q = quantization_of(*candidate, symmetric)
-        rounded = numerics.quantize(numbers, q.scale.data, q.zero_point.data)
-        found = function(numerics.dequantize(rounded, q.scale.data, q.zero_point.data))
-        return float(np.square(found - expected, dtype=np.float64).mean())
-
-    return min(candidates, key=error)
+        most = min((most * part for part in SHRINK), key=lambda each: error(-each, each))
+        return -most, most
+    for _ in range(ROUNDS):  # one end, then the other
+        high = min((ends[1] * part for part in SHRINK), key=lambda each: error(low, each))
+        low = min((ends[0] * part for part in SHRINK), key=lambda each: error(each, high))
+    return low, high

@@ -1,0 +1,223 @@
+"""Transformers with wide residual streams: float in, int8 products on the device, the rest wide on the host."""
+
+import numpy as np
+import pytest
+
+from gemmary.compiler import ir
+from gemmary.config import preset
+from gemmary.errors import InputError
+from gemmary.runtime.device import open_device
+
+onnx = pytest.importorskip("onnx", reason="needs the extra onnx: pip install 'gemmary[onnx]'")
+runtime = pytest.importorskip("onnxruntime", reason="needs the extra onnx: pip install 'gemmary[onnx]'")
+
+from gemmary.compiler.backend import compile_model, explain, run_compiled  # noqa: E402
+from gemmary.compiler.frontends.calibrate import calibrate  # noqa: E402
+from gemmary.compiler.frontends.onnx import import_onnx  # noqa: E402
+from gemmary.compiler.frontends.onnx_wide import multiplies_activations, quantize_wide  # noqa: E402
+from gemmary.compiler.passes import run_pipeline  # noqa: E402
+from scripts.make_minilm import Transformer  # noqa: E402
+from verif.compiler import onnx_models  # noqa: E402
+from verif.golden import numerics  # noqa: E402
+
+SMALL = preset("small")
+VOCABULARY, WIDTH, HEADS, HIDDEN = 40, 64, 4, 96
+
+
+def tiny(seed: int = 0, layers: int = 1) -> onnx.ModelProto:
+    """A BERT of random weights; one channel of its residual stream is 20 times as large as the others, as in trained ones."""
+    rng = np.random.default_rng(seed)
+
+    def weight(*shape):
+        return rng.normal(0, 1 / np.sqrt(shape[-1]), shape).astype(np.float32)
+
+    gain = np.ones(WIDTH, np.float32)
+    gain[5] = 20
+    arrays = {"embeddings.word_embeddings.weight": weight(VOCABULARY, WIDTH)}
+    arrays |= {f"embeddings.{kind}_embeddings.weight": weight(32, WIDTH) for kind in ("position", "token_type")}
+    norms = ["embeddings.LayerNorm"]
+    for i in range(layers):
+        at = f"encoder.layer.{i}"
+        dense = {f"attention.self.{side}": (WIDTH, WIDTH) for side in ("query", "key", "value")}
+        dense |= {"attention.output.dense": (WIDTH, WIDTH), "output.dense": (WIDTH, HIDDEN)}
+        for name, shape in (dense | {"intermediate.dense": (HIDDEN, WIDTH)}).items():
+            arrays |= {f"{at}.{name}.weight": weight(*shape), f"{at}.{name}.bias": weight(shape[0])}
+        norms += [f"{at}.attention.output.LayerNorm", f"{at}.output.LayerNorm"]
+    for name in norms:
+        arrays |= {f"{name}.weight": gain, f"{name}.bias": weight(WIDTH)}
+    return Transformer(arrays, HEADS).model()
+
+
+def sentences(count: int, length: int, seed: int = 1) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    mask = np.arange(length) < rng.integers(length // 2, length + 1, (count, 1))
+    return {"input_ids": rng.integers(0, VOCABULARY, (count, length)) * mask, "attention_mask": mask.astype(np.int64)}
+
+
+def quantized(model, batch: int, length: int) -> ir.Model:
+    imported = import_onnx(model, {"sequence": length}, batch)
+    return run_pipeline(quantize_wide(imported, sentences(8, length, seed=7)))
+
+
+def cosines(a, b) -> np.ndarray:
+    return (a * b).sum(-1) / np.linalg.norm(a, axis=-1) / np.linalg.norm(b, axis=-1)
+
+
+def kinds(ops) -> list[str]:
+    return [op.name.removeprefix("graph.") for op in ops]
+
+
+@pytest.mark.parametrize(("batch", "length", "joined"), [(1, 16, True), (1, 10, True), (2, 16, True), (2, 10, False)])
+def test_a_block_from_float_to_the_device(batch, length, joined, tmp_path):
+    float_model, x = tiny(), sentences(batch, length)
+    model = quantized(float_model, batch, length)
+    (expected,) = ir.interpret(model, x).values()
+    (real,) = runtime.InferenceSession(float_model.SerializeToString()).run(None, x)
+    assert cosines(real, expected).min() > 0.98
+    compiled = compile_model(model, SMALL)
+    (found,) = run_compiled(compiled, open_device("emulator", SMALL), x).outputs.values()
+    np.testing.assert_array_equal(found, expected)
+    totals = explain(compiled)["totals"]
+    assert totals["device_share"] == 1.0
+    # Projections and scores; the mixed values and their projection; both dense layers with GELU between them.
+    device = [kinds(step.segment.ops) for step in compiled.steps if step.program]
+    assert [len(ops) for ops in device] == [4, 2, 2]
+    assert ("transpose" in kinds(compiled.fallbacks)) != joined
+    assert {"softmax", "layer_norm"} <= set(kinds(compiled.fallbacks))
+    model.save(tmp_path / "model.mlir")
+    again = ir.load(tmp_path / "model.mlir")
+    assert again.text() == model.text()
+    np.testing.assert_array_equal(next(iter(ir.interpret(again, x).values())), expected)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("config", ["small", "ulx3s-85f"])
+def test_a_block_on_the_rtl(config):
+    model, x, config = quantized(tiny(), 1, 16), sentences(1, 16), preset(config)
+    compiled = compile_model(model, config)
+    device = open_device("rtl", config)
+    try:
+        (found,) = run_compiled(compiled, device, x).outputs.values()
+    finally:
+        device.close()
+    np.testing.assert_array_equal(found, ir.interpret(model, x)["embedding"])
+
+
+def test_what_stays_wide():
+    """Residual sums and normalisation see no int8: only operands of products, and the argument of GELU, are rounded."""
+    imported = import_onnx(tiny(), {"sequence": 16}, 1)
+    marked = quantize_wide(imported, sentences(4, 16))
+    rounded = [op.source for op in marked.operations if op.name == "graph.quantize"]
+    layer = "encoder.layer.0"
+    assert sorted(rounded) == sorted(
+        ["embeddings.LayerNorm", f"{layer}.attention.output.LayerNorm", f"{layer}.gelu", f"{layer}.intermediate.dense"]
+        + [f"{layer}.attention.self.{part}" for part in ("query", "key", "value", "softmax", "mixed")]
+    )
+    zeros = {op.source: op.result.type.element_type.zero_point.data for op in marked.operations if op.source in rounded
+             and op.name == "graph.quantize"}  # fmt: skip
+    assert all(zeros[f"{layer}.attention.self.{part}"] == 0 for part in ("query", "key", "value", "softmax"))
+
+
+def test_which_models_are_kept_wide():
+    assert multiplies_activations(tiny()) and multiplies_activations(onnx_models.float_model("attention"))
+    assert not multiplies_activations(onnx_models.float_model("mlp"))
+
+
+MARKED = """func.func @main(%x: tensor<2x4xf32>) -> tensor<2x4xf32> attributes {inputs = ["x"], outputs = ["y"]} {
+  %y = graph.observe %x {source = "mark"} : tensor<2x4xf32> -> tensor<2x4xf32>
+  func.return %y : tensor<2x4xf32>
+}"""
+
+
+ARGUMENT = """func.func @main(%x: tensor<2x4xf32>) -> tensor<2x4xf32> attributes {inputs = ["x"], outputs = ["y"]} {
+  %a = graph.observe %x {source = "argument"} : tensor<2x4xf32> -> tensor<2x4xf32>
+  %r = graph.float "Relu"(%a) {source = "relu"} : (tensor<2x4xf32>) -> tensor<2x4xf32>
+  %y = graph.observe %r {source = "result"} : tensor<2x4xf32> -> tensor<2x4xf32>
+  func.return %y : tensor<2x4xf32>
+}"""
+
+
+def test_arguments_are_not_resolved_where_the_function_is_flat():
+    x = np.random.default_rng(0).normal(0, 1, (4000, 4)).astype(np.float32)
+    ranges = {op.source: (op.low.value.data, op.high.value.data)
+              for op in calibrate(ir.parse(ARGUMENT), {"x": x}).operations if op.name == "graph.observe"}  # fmt: skip
+    assert ranges["argument"][0] > -0.6 and 3 < ranges["argument"][1] <= x.max()
+    (alone,) = calibrate(ir.parse(MARKED), {"x": x}).operations
+    assert alone.low.value.data < -3
+
+
+def test_rare_outliers_are_clipped():
+    model = MARKED.replace("2x4", "4000x4")
+    x = np.random.default_rng(0).normal(0, 1, (20000, 4)).astype(np.float32)
+    x[6, 2] = 8
+    (op,) = calibrate(ir.parse(model), {"x": x}).operations
+    assert 3.5 < op.high.value.data < 6
+    x[::40, 2] = 8
+    (op,) = calibrate(ir.parse(model), {"x": x}).operations
+    assert op.high.value.data > 7
+
+
+@pytest.mark.parametrize(
+    ("arrays", "sentence"),
+    [
+        ({}, "calibration data lack the input 'x'"),
+        ({"x": np.zeros((1, 4), np.float32)}, "at least a batch of 2 samples of input 'x'"),
+        ({"x": np.zeros((2, 5), np.float32)}, r"input 'x' must be float32 \[2, 4\], not float32 \[2, 5\]"),
+        ({"x": np.full((2, 4), np.inf, np.float32)}, "operator 'mark': with the calibration data it is not finite"),
+    ],
+)
+def test_calibration_data_that_do_not_fit(arrays, sentence):
+    with pytest.raises(InputError, match=sentence):
+        calibrate(ir.parse(MARKED), arrays)
+
+
+def test_a_model_must_be_calibrated():
+    with pytest.raises(InputError, match="operator 'mark': its range is not known: calibrate the model first"):
+        run_pipeline(ir.parse(MARKED), "insert-quantization")
+
+
+HEADED = """func.func @main(%x: tensor<2x3x8x!graph.q<0.5, 0>>, %z: tensor<2x5x8x!graph.q<0.25, 0>>, %p: tensor<2x4x3x5x!graph.q<1.0, 0>>)
+    -> (tensor<2x4x3x5xi32>, tensor<2x3x8x!graph.q<0.5, 3>>) attributes {inputs = ["x", "z", "p"], outputs = ["s", "y"]} {
+  %c = graph.constant {value = dense<0.004> : tensor<1xf32>} : tensor<1xf32>
+  %s = graph.matmul %x, %z {source = "scores", transposed, heads = 4 : i64, joined = array<i64: 0, 1>} :
+    tensor<2x3x8x!graph.q<0.5, 0>>, tensor<2x5x8x!graph.q<0.25, 0>> -> tensor<2x4x3x5xi32>
+  %y = graph.matmul %p, %z scale %c : tensor<1xf32> {source = "mixed", heads = 4 : i64, joined = array<i64: 1, 2>} :
+    tensor<2x4x3x5x!graph.q<1.0, 0>>, tensor<2x5x8x!graph.q<0.25, 0>> -> tensor<2x3x8x!graph.q<0.5, 3>>
+  func.return %s, %y : tensor<2x4x3x5xi32>, tensor<2x3x8x!graph.q<0.5, 3>>
+}"""
+
+
+def test_heads_side_by_side():
+    model, rng = ir.parse(HEADED), np.random.default_rng(2)
+    shapes = {"x": (2, 3, 8), "z": (2, 5, 8), "p": (2, 4, 3, 5)}
+    inputs = {name: rng.integers(-128, 128, shape, np.int8) for name, shape in shapes.items()}
+    x, z, p = (array.astype(np.int64) for array in inputs.values())
+    outputs = ir.interpret(model, inputs)
+    for head in range(4):
+        some = slice(2 * head, 2 * head + 2)
+        scores = x[..., some] @ z[..., some].swapaxes(1, 2)
+        np.testing.assert_array_equal(outputs["s"][:, head], scores)
+        mantissa, shift = numerics.scale_to_mantissa_shift(np.float32(0.004))
+        mixed = numerics.requantize(numerics.wrap(p[:, head] @ z[..., some]), mantissa, shift, 3)
+        np.testing.assert_array_equal(outputs["y"][..., some], mixed)
+    again = ir.parse(model.text())
+    assert again.text() == model.text()
+
+
+@pytest.mark.parametrize(
+    ("text", "old", "new", "sentence"),
+    [
+        (HEADED, "array<i64: 0, 1>", "array<i64: 0, 3>", "joined must be of 0 (input), 1 (weight) and 2 (result)"),
+        (HEADED, "heads = 4", "heads = 3", "graph.matmul (scores): 8 channels are no 3 heads"),
+        (HEADED, "heads = 4", "heads = 0", "heads must be at least 1"),
+        (HEADED, "heads = 4 : i64, joined = array<i64: 1, 2>", "heads = 4 : i64, joined = array<i64: 2>", "must have the same outer sizes"),
+        (HEADED, "array<i64: 1, 2>", "array<i64: 1>", "result must have the shape [2, 4, 3, 2], not [2, 3, 8]"),
+        (MARKED, '"mark"', '"mark", low = 1.0 : f32', "graph.observe (mark): low and high belong together"),
+        (MARKED, '"mark"', '"mark", low = 1.0 : f32, high = 0.0 : f32', "low and high must be finite and in order, not 1.0 and 0.0"),
+    ],
+)  # fmt: skip
+def test_nonsense_gets_one_sentence(text, old, new, sentence):
+    assert old in text
+    with pytest.raises(InputError) as error:
+        ir.parse(text.replace(old, new))
+    assert sentence in str(error.value) and "\n" not in str(error.value)
