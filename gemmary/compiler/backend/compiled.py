@@ -46,8 +46,11 @@ class Compiled:
 
     @property
     def warnings(self) -> list[str]:
-        """A sentence for each fallback: what, why, and what it costs."""
-        return [_warning(op) for op in self.fallbacks]
+        """What runs on the host, why, and what it costs: a sentence for the fallbacks of one kind and reason."""
+        groups: dict[tuple[str, str | None], list[Operation]] = {}
+        for op in self.fallbacks:
+            groups.setdefault((label(op), reason_on_host(op)), []).append(op)
+        return [_warning(ops) for ops in groups.values()]
 
 
 def compile_model(
@@ -113,10 +116,18 @@ def label(op: Operation) -> str:
     return kind.data if kind is not None else op.name.removeprefix("graph.")
 
 
-def _warning(op: Operation) -> str:
-    macs = macs_of(op)
+NAMED = 3
+"""Operators of a warning that it names, at most."""
+
+
+def _warning(ops: list[Operation]) -> str:
+    macs = sum(map(macs_of, ops))
     cost = f"{macs:,} multiply-accumulates and " if macs else ""
+    names = ", ".join(repr(op.source) for op in ops[:NAMED])
+    if len(ops) > NAMED:
+        names += f" and {len(ops) - NAMED} more"
+    what = f"operator {names}" if len(ops) == 1 else f"operators {names}"
     return (
-        f"operator {op.source!r} ({label(op)}) runs on the host: {reason_on_host(op) or 'it was not compiled'}; "
-        f"{cost}{moved_bytes(op):,} bytes"
+        f"{what} ({label(ops[0])}) {'runs' if len(ops) == 1 else 'run'} on the host: "
+        f"{reason_on_host(ops[0]) or 'it was not compiled'}; {cost}{sum(map(moved_bytes, ops)):,} bytes"
     )

@@ -12,7 +12,7 @@ from xdsl.passes import ModulePass
 
 from ..ir.base import real
 from ..ir.dialect import GraphContext
-from ..ir.edges import Float, Reinterpret
+from ..ir.edges import Dequantize, Float, Reinterpret
 from ..ir.numerics import multiplier
 from ..ir.types import Quantized, quantization, shape_of, tensor_type
 from ..ir.vector import Add
@@ -34,6 +34,8 @@ class RaiseAdds(ModulePass):
 def _operand(ctx: GraphContext, op: Float, value: SSAValue) -> SSAValue:
     weights = weights_of(ctx, value)
     if weights is None or weights.scales.size > 1:
+        if not isinstance(value.owner, Dequantize) and ctx.array(value) is None:
+            raise Mismatch("an operand is wide, and the vector engine adds int8 numbers only")
         return source_of(value, "an operand")
     least, most = int(weights.integers.min()), int(weights.integers.max())
     zero = max(-128, min(127, -128 - least))  # whatever it was, with this one they are int8
