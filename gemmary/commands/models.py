@@ -27,6 +27,11 @@ def add_model_options(parser: argparse.ArgumentParser, program: bool) -> None:
     parser.add_argument("--batch", type=int, metavar="N", help="first size of inputs where the model leaves it open")
     parser.add_argument("--size", action="append", default=[], metavar="NAME=N", help="a symbolic size of the model")
     parser.add_argument("--calibration", type=Path, metavar="NPZ", help="inputs to quantize a float model with")
+    parser.add_argument(
+        "--wide",
+        action=argparse.BooleanOptionalAction,
+        help="of a float model quantize the operands of matrix products only (default: of one that multiplies computed tensors)",
+    )
     parser.add_argument("--strict", action="store_true", help="refuse operators that the machine does not do")
 
 
@@ -45,7 +50,9 @@ def compiled_from(options: argparse.Namespace, batch: int | None = None, progres
             raise InputError(f"{compiled.warnings[0]} (--strict forbids it)")
     else:
         calibration = read_arrays(options.calibration) if options.calibration else None
-        model = load_model(options.model, sizes_of(options.size), options.batch or batch, calibration)
+        model = load_model(
+            options.model, sizes_of(options.size), options.batch or batch, calibration, wide=options.wide
+        )
         config = preset(options.preset or "base")
         compiled = compile_model(model, config, strict=options.strict, progress=progress)
     for warning in compiled.warnings:

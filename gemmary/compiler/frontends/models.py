@@ -18,11 +18,15 @@ def load_model(
     batch: int | None = None,
     calibration: Mapping[str, np.ndarray] | None = None,
     raised: bool = True,
+    wide: bool | None = None,
 ) -> Model:
     """The model of a file, ``raised`` to the operators of the machine, or as the file has it.
 
     ``sizes`` and ``batch`` fix what is symbolic in an ONNX model; ``calibration`` (arrays by input, samples along axis 0) is for
-    one that is not quantized yet. InputError, naming the file or the operator, for what cannot be read or is not supported.
+    one that is not quantized yet. ``wide``: of that one only the operands of matrix products become int8, everything between them
+    stays float; by default where it multiplies computed tensors, as attention does.
+
+    InputError, naming the file or the operator, for what cannot be read or is not supported.
     """
     if path.suffix == ".mlir":
         return run_pipeline(load(path)) if raised else load(path)
@@ -31,6 +35,7 @@ def load_model(
     try:
         from .onnx import import_onnx, load_onnx
         from .onnx_quantize import is_quantized, quantize_onnx
+        from .onnx_wide import multiplies_activations, quantize_wide
     except ModuleNotFoundError as error:
         raise InputError(f"ONNX models need the Python package {error.name}: pip install 'gemmary[onnx]'") from None
     model = load_onnx(path)
@@ -40,6 +45,9 @@ def load_model(
                 f"{path} is not quantized: give inputs to calibrate it with (--calibration x.npz), or quantize it with "
                 "onnxruntime.quantization in QDQ format"
             )
+        if multiplies_activations(model) if wide is None else wide:
+            imported = quantize_wide(import_onnx(model, sizes, batch), calibration)
+            return run_pipeline(imported) if raised else imported
         model = quantize_onnx(model, calibration)
     imported = import_onnx(model, sizes, batch)
     return run_pipeline(imported) if raised else imported
