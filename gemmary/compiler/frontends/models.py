@@ -35,6 +35,8 @@ def load_model(
     try:
         from .onnx import import_onnx, load_onnx
         from .onnx_quantize import is_quantized, quantize_onnx
+        from .onnx_shapes import first_size, fix_sizes
+        from .onnx_simplify import simplify_onnx
         from .onnx_wide import multiplies_activations, quantize_wide
     except ModuleNotFoundError as error:
         raise InputError(f"ONNX models need the Python package {error.name}: pip install 'gemmary[onnx]'") from None
@@ -45,9 +47,10 @@ def load_model(
                 f"{path} is not quantized: give inputs to calibrate it with (--calibration x.npz), or quantize it with "
                 "onnxruntime.quantization in QDQ format"
             )
+        model = simplify_onnx(fix_sizes(model, sizes or {}, batch))
         if multiplies_activations(model) if wide is None else wide:
-            imported = quantize_wide(import_onnx(model, sizes, batch), calibration)
+            imported = quantize_wide(import_onnx(model), calibration)
             return run_pipeline(imported) if raised else imported
-        model = quantize_onnx(model, calibration)
+        model = quantize_onnx(model, calibration, first_size(model))
     imported = import_onnx(model, sizes, batch)
     return run_pipeline(imported) if raised else imported

@@ -53,6 +53,14 @@ def fix_sizes(model: onnx.ModelProto, sizes: Mapping[str, int], batch: int | Non
         raise InputError(f"the model's shapes do not fit together: {' '.join(str(error).split())[:300]}") from None
 
 
+def first_size(model: onnx.ModelProto) -> int:
+    """Of every input, where they are alike: the batch; else 1."""
+    constants = {initializer.name for initializer in model.graph.initializer}
+    shapes = [value.type.tensor_type.shape.dim for value in model.graph.input if value.name not in constants]
+    sizes = {shape[0].dim_value if shape else 1 for shape in shapes}
+    return sizes.pop() if len(sizes) == 1 else 1
+
+
 def _unknown(name: str, axis: int, symbol: str) -> str:
     fix = "--batch N" if axis == 0 else f"--size {symbol}=N" if symbol else "a fixed size in the model"
     return f"input {name!r}: axis {axis}{f' ({symbol})' if symbol else ''} has no fixed size: give {fix}"
