@@ -4,7 +4,7 @@ A channel word is convolved line by line. An image too large for an accumulator 
 keeps the last two lines of a piece, so none is streamed, or even loaded, twice (docs/isa-semantics.md).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,13 +16,14 @@ from ..performance.model import Timing
 from .builder import Builder, Region
 from .contraction import Contraction
 from .drain import Drain
+from .loops import Loop, Part, nest, walk
 from .lowering import total_cycles
 from .product import Job
 from .regions import load_bytes, load_inputs
-from .runs import Run, make_runs
-from .slots import Slots
-from .tiling import MAX_SLOTS, RESULT_SLOTS, Tiling
-from .window import Block, Split, Window
+from .runs import make_runs
+from .tiled import Tiled, buffers_in
+from .tiling import MAX_SLOTS, RESULT_SLOTS
+from .window import Block, Window
 
 TAPS = WINDOW * WINDOW
 """Rows of a weight tile that count. Tiles lie so far apart: what the array reads beyond is of the next one."""
@@ -104,19 +105,9 @@ def ramp(total: int, least: int, most: int, *, up: bool, down: bool) -> list[int
     return first + [(i + 1) * total // count - i * total // count for i in range(count)] + last
 
 
-def _parts(sizes: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """(start, size) of parts one behind the other."""
-    start = 0
-    for size in sizes:
-        yield start, size
-        start += size
-
-
-def _lines(window: Window, sizes: list[int]) -> Iterator[Block]:
-    """Blocks of so many lines, image after image."""
-    for image in range(window.images):
-        for row, rows in _parts(sizes):
-            yield Block(image, 1, row, rows, 0, window.out_width, 0, window.height, 0, window.width, 0, 0)
+def _whole_lines(window: Window, image: int, row: int, rows: int) -> Block:
+    """``rows`` lines of outputs from ``row``, with all inputs of the image."""
+    return Block(image, 1, row, rows, 0, window.out_width, 0, window.height, 0, window.width, 0, 0)
 
 
 class Ahead:
@@ -157,37 +148,47 @@ class _Drain(Drain):
         load_bytes(self.builder, region, self.operation.parameters + first * row, slot * row, count * row)
 
 
-class _Depthwise:
+class DepthwiseLowering:
     """Emits a contraction of ``window_weights``, channel word after channel word."""
 
-    def __init__(self, builder: Builder, operation: Contraction, tiling: Tiling):
-        self.builder, self.config, self.operation, self.tiling = builder, builder.config, operation, tiling
-        self.activations = Slots(0, tiling.activation_slot, tiling.activation_slots)
-        self.weights = Ahead(_constant_words(self.config), operation.source.words, self._load_weights)
+    kind = "depthwise"
+
+    def __init__(self, builder: Builder, tiled: Tiled):
+        (self.operation,) = tiled.operations
+        self.builder, self.loops, self.config = builder, tiled.loops, builder.config
         # A sum is written once, never added to, so finished rows can leave whatever bank they share with others.
-        rows = tiling.tiles * tiling.split.rows * tiling.split.columns
-        self.sums = Slots(0, rows, min(MAX_SLOTS, self.config.accumulator_words // rows))
-        self.drain = _Drain(builder, (operation,), tiling, tiling.activation_slot * tiling.activation_slots)
+        self.activations, self.sums = (tiled.buffers[name].slots() for name in ("source", "sums"))
+        self.weights = Ahead(_constant_words(self.config), self.operation.source.words, self._load_weights)
+        self.drain = _Drain(builder, tiled)
+
+    @classmethod
+    def tiled(cls, config: Config, operation: Contraction, tiles: int, rows: int) -> Tiled | None:
+        """At most ``tiles`` channel words and ``rows`` lines a job, with as many slots as the memories have room for; None if that is
+        not one of each."""
+        window, residual = operation.window, operation.requantization.residual is not None
+        lines = min(window.height, (rows - 1) * window.stride[0] + WINDOW)
+        source, room, results = lines * window.width * tiles, config.activation_words, 1
+        result = rows * window.out_width * tiles if operation.result.dtype == DType.INT8 else 0
+        if result:
+            results = min(RESULT_SLOTS, (room - source) // (result * (1 + residual)))
+            room -= results * result * (1 + residual)
+        slots = min(MAX_SLOTS, room // source)
+        if min(results, slots) < 1:
+            return None
+        buffers = buffers_in(
+            Space.ACTIVATION, source=(source, slots), result=(result, results), residual=(result, results * residual)
+        )
+        sums, words = tiles * rows * window.out_width, _constant_words(config)
+        buffers |= buffers_in(Space.WEIGHT, weights=(TAPS, words))
+        buffers |= buffers_in(Space.ACCUMULATOR, sums=(sums, min(MAX_SLOTS, config.accumulator_words // sums)))
+        buffers |= buffers_in(Space.PARAMETER, parameters=(1, words))
+        return Tiled(cls.kind, (operation,), tuple(_loops(config, operation, tiles, rows)), buffers)
 
     def jobs(self) -> list[Job]:
-        """Small ones first and last, so that the array starts early and little is left when it ends."""
-        window, total = self.operation.window, self.operation.source.words
-        rows, tiles = self.tiling.split.rows, self.tiling.tiles
-        least, jobs = -(-SMALL // window.out_width), []
-        for word, count in self._words(total, tiles):
-            sizes = (
-                ramp(window.out_height, least, rows, up=word == 0, down=word + count == total) if count == 1 else [rows]
-            )
-            jobs += [Job(block, word, count) for block in _lines(window, sizes)]
-        return jobs
-
-    def _words(self, total: int, tiles: int) -> Iterator[tuple[int, int]]:
-        """(first, count) of the channel words of each job; their constants lie together."""
-        most = _constant_words(self.config)
-        for start in range(0, total, most):
-            count = min(most, total - start)
-            sizes = ramp(count, 1, tiles, up=start == 0, down=start + count == total)
-            yield from ((start + word, size) for word, size in _parts(sizes))
+        window = self.operation.window
+        return [
+            Job(_whole_lines(window, parts["image"][0], *parts["row"]), *parts["word"]) for parts in walk(self.loops)
+        ]
 
     def emit(self, job: Job, index: int, last: bool) -> None:
         piece = piece_of(self.operation.window, job.block)
@@ -260,23 +261,19 @@ def window_fields(
     )  # fmt: skip
 
 
-def lower_depthwise(operation: Contraction, timing: Timing) -> tuple[Run, ...]:
-    """The runs of a contraction whose weights are ``window_weights`` and whose window ``fits_window``: those of the size of jobs
-    that the cycle model likes best. InputError if the memories are too small."""
-    found = []
-    for tiling in _tilings(timing.config, operation):
-        builder = Builder(timing.config)
-        lowering = _Depthwise(builder, operation, tiling)
-        found.append(make_runs(builder, lowering.jobs(), lowering.emit, timing))
+def lower_depthwise(operation: Contraction, timing: Timing) -> tuple[Tiled, ...]:
+    """A contraction whose weights are ``window_weights`` and whose window ``fits_window``, with the size of jobs that the cycle
+    model likes best. InputError if the memories are too small."""
+    found = list(_tilings(timing.config, operation))
     if not found:
         raise InputError(
             f"config {timing.config.name!r} is too small for {operation.result.name!r}: its memories do not hold the inputs and "
             f"results of a line of {operation.window.out_width}"
         )
-    return min(found, key=total_cycles)
+    return (min(found, key=lambda tiled: total_cycles(make_runs(DepthwiseLowering, tiled, timing))),)
 
 
-def _tilings(config: Config, operation: Contraction) -> Iterator[Tiling]:
+def _tilings(config: Config, operation: Contraction) -> Iterator[Tiled]:
     """Whole images of as many channel words, or else as many lines, as a share of the accumulator holds."""
     window, words = operation.window, operation.source.words
     line, image = window.out_width, window.out_height * window.out_width
@@ -290,26 +287,24 @@ def _tilings(config: Config, operation: Contraction) -> Iterator[Tiling]:
         else:
             sizes.append((1, min(room // line, window.out_height)))
     for tiles, rows in dict.fromkeys(sizes):
-        if rows and (tiling := _fit(config, operation, tiles, rows)):
-            yield tiling
+        if rows and (tiled := DepthwiseLowering.tiled(config, operation, tiles, rows)):
+            yield tiled
 
 
-def _fit(config: Config, operation: Contraction, tiles: int, rows: int) -> Tiling | None:
-    """With as many slots as the memories have room for; None if that is not one of each."""
-    window, residual = operation.window, operation.requantization.residual is not None
-    lines = min(window.height, (rows - 1) * window.stride[0] + WINDOW)
-    activation_slot = lines * window.width * tiles
-    result_slot = rows * window.out_width * tiles if operation.result.dtype == DType.INT8 else 0
-    room, results = config.activation_words, 1
-    if result_slot:
-        results = min(RESULT_SLOTS, (room - activation_slot) // (result_slot * (1 + residual)))
-        room -= results * result_slot * (1 + residual)
-    slots = min(MAX_SLOTS, room // activation_slot)
-    if min(results, slots) < 1:
-        return None
-    return Tiling(
-        split=Split(1, rows, window.out_width), tiles=tiles, words=tiles, tap_rows=WINDOW, tap_columns=WINDOW,
-        positions_outer=False, activation_slot=activation_slot, activation_slots=slots,
-        weight_slot=TAPS, weight_slots=_constant_words(config), result_slot=result_slot, result_slots=results,
-        residual_slots=results * residual,
-    )  # fmt: skip
+def _loops(config: Config, operation: Contraction, tiles: int, rows: int) -> Iterator[Loop]:
+    """Small jobs first and last, so that the array starts early and little is left when it ends."""
+    window, total = operation.window, operation.source.words
+    least = -(-SMALL // window.out_width)
+    for word, count in _words(config, total, tiles):
+        lines = ramp(window.out_height, least, rows, up=word == 0, down=word + count == total) if count == 1 else [rows]
+        inner = nest(("image", [1] * window.images), ("row", lines))
+        yield Loop("word", (count,), inner, word)
+
+
+def _words(config: Config, total: int, tiles: int) -> Iterator[Part]:
+    """Of the channel words of each job; their constants lie together."""
+    most = _constant_words(config)
+    for start in range(0, total, most):
+        count = min(most, total - start)
+        sizes = ramp(count, 1, tiles, up=start == 0, down=start + count == total)
+        yield from Loop("word", tuple(sizes), (), start).parts

@@ -9,14 +9,17 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ..config import Config
 from ..isa import DType, Opcode, Space, walk_fields
 from ..performance.model import Timing
 from .builder import Region
 from .contraction import Contraction
-from .lowering import Lowering, lower_best
+from .loops import inside, walk
+from .lowering import SUM, Lowering, lower_best
 from .product import Chunk, Job
 from .regions import load_inputs
-from .runs import Run
+from .tiled import Tiled
+from .tiling import Tiling
 
 
 def diagonal_weights(weights: np.ndarray, groups: int, size: int) -> np.ndarray:
@@ -31,23 +34,34 @@ def diagonal_weights(weights: np.ndarray, groups: int, size: int) -> np.ndarray:
     return result
 
 
-class _Diagonal(Lowering):
+class Diagonal(Lowering):
     """Jobs as of any contraction; each reads the words of its own tiles."""
+
+    kind = "diagonal"
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self.parts = self.config.rows // self.config.columns
 
-    def chunks(self, job: Job) -> list[Chunk]:
-        (kh, kw), parts = self.operation.window.kernel, self.parts
-        return [Chunk(job.tile // parts, -(-job.tiles // parts), (0, kh), (0, kw))]
+    @staticmethod
+    def sum_loops(operation: Contraction, tiling: Tiling) -> list[tuple[str, list[int]]]:
+        """All taps at once."""
+        return [(dim, [size]) for dim, size in zip(("ky", "kx"), operation.window.kernel)]
+
+    @staticmethod
+    def sums_at_once(config: Config, operation: Contraction, rows: int) -> int:
+        return 2
+
+    def chunk(self, job: Job) -> Chunk:
+        (taps,) = walk(inside(self.loops, SUM))
+        return Chunk(job.tile // self.parts, -(-job.tiles // self.parts), taps["ky"], taps["kx"])
 
     def emit(self, job: Job, index: int, last: bool) -> None:
         """Job number ``index``; in the first one each word is loaded while the one before is summed."""
-        (chunk,) = self.chunks(job)
+        chunk = self.chunk(job)
         activation, _ = self.activations.get((job.block, job.tile))
         weight, loaded = self.weights.get(job.tile)
-        bank = index % 2 * self.config.accumulator_rows
+        bank = index % self.sums.count * self.sums.size
         for start, count in [(i, 1) for i in range(chunk.words)] if index == 0 else [(0, chunk.words)]:
             self._load_words(job, chunk, (start, count), activation)
             tiles = start * self.parts, min(count * self.parts, job.tiles - start * self.parts)
@@ -119,6 +133,6 @@ class _Diagonal(Lowering):
         )  # fmt: skip
 
 
-def lower_diagonal(operation: Contraction, timing: Timing) -> tuple[Run, ...]:
-    """The runs of a contraction whose weights are ``diagonal_weights``. InputError if the memories are too small."""
-    return lower_best(_Diagonal, (operation,), timing)
+def lower_diagonal(operation: Contraction, timing: Timing) -> tuple[Tiled, ...]:
+    """A contraction whose weights are ``diagonal_weights``, tiled. InputError if the memories are too small."""
+    return lower_best(Diagonal, (operation,), timing)

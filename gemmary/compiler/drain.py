@@ -1,35 +1,31 @@
 """From the accumulator to external memory: requantize a block of outputs and store it."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from ..config import TABLE_ENTRIES
 from ..isa import DType, Opcode, Space, walk_fields
 from .builder import Builder, Region
-from .contraction import Contraction
 from .product import Job
 from .regions import load_bytes, move_outputs
-from .slots import Slots
-from .tiling import Tiling
+from .tiled import Tiled
 from .window import INSIDE, Block
 
 
 class Drain:
     """The second half of a contraction's jobs. Results, residuals and parameters have slots of their own."""
 
-    def __init__(self, builder: Builder, operations: Sequence[Contraction], tiling: Tiling, first_free: int):
-        operation = operations[0]
+    def __init__(self, builder: Builder, tiled: Tiled):
+        operations, operation = tiled.operations, tiled.operations[0]
         self.builder, self.operations, self.operation, self.config = builder, operations, operation, builder.config
         self.requantization = operation.requantization
         # Rows of `columns` bytes that make one activation word.
         self.parts = self.config.rows // self.config.columns
         self.tiles_a_word = self.parts if operation.result.dtype == DType.INT8 else 1
-        self.results = Slots(first_free, tiling.result_slot, tiling.result_slots)
-        first_free += tiling.result_slot * tiling.result_slots
-        self.residuals = Slots(first_free, tiling.result_slot, tiling.residual_slots)
+        self.results, self.residuals, self.parameters = (
+            tiled.buffers[name].slots() if name in tiled.buffers else None
+            for name in ("result", "residual", "parameters")
+        )
         self.share = operation.share
-        channels = tiling.tiles // self.share
-        self.parameters = Slots(0, channels, max(1, self.config.parameter_rows // channels))
         self.table_loaded = False
 
     def halves(self, job: Job, tile_cycles: float) -> list[tuple[int, int]]:

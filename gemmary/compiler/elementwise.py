@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from ..config import TABLE_ENTRIES, Config
 from ..isa import MAX_COUNT, DType, Opcode, Space, walk_fields
 from .builder import Builder, Region
+from .loops import nest, steps, walk
 from .regions import load_bytes
 from .requantization import Requantization
-from .runs import Run, make_runs
 from .slots import Slots
 from .tensor import Tensor
+from .tiled import Tiled, buffers_in
 from .tiling import MAX_SLOTS, halvings, stream_cycles
 from .transfer import transfer_fields
 from .window import INSIDE
@@ -29,42 +30,40 @@ class Elementwise:
     table: int | None = None
 
 
-def lower_elementwise(config: Config, operation: Elementwise) -> tuple[Run, ...]:
-    """The runs of the layer."""
-    builder = Builder(config)
-    lowering = _Lowering(builder, operation)
-    return make_runs(builder, lowering.jobs(), lowering.emit)
+def lower_elementwise(config: Config, operation: Elementwise) -> tuple[Tiled, ...]:
+    """The layer, tiled: words a job and slots an operand of least estimated cycles."""
+    source, operands = operation.source, 3 if operation.requantization.residual else 2
+    total, parts = source.words * source.positions, config.rows // config.columns
+    granules, lanes, room = config.rows / config.bus_bytes, config.rows // config.lanes, config.activation_words // operands
+
+    def slots(size):
+        return min(MAX_SLOTS, room // size, -(-total // size))
+
+    def cycles(size):
+        load = (operands - 1) * size * granules
+        return stream_cycles(-(-total // size), slots(size), load, size * lanes, size * granules)
+
+    size = min((n for n in halvings(total) if n <= min(room, MAX_COUNT // parts)), key=cycles)
+    names = ("source", "result", "residual")[:operands]
+    buffers = buffers_in(Space.ACTIVATION, **dict.fromkeys(names, (size, slots(size))))
+    return (Tiled(ElementwiseLowering.kind, (operation,), nest(("word", steps(total, size))), buffers),)
 
 
-class _Lowering:
-    def __init__(self, builder: Builder, operation: Elementwise):
-        self.builder, self.operation, self.config = builder, operation, builder.config
+class ElementwiseLowering:
+    """Emits parts of the words of a tensor, one after the other."""
+
+    kind = "elementwise"
+
+    def __init__(self, builder: Builder, tiled: Tiled):
+        (self.operation,) = tiled.operations
+        self.builder, self.loops, self.config = builder, tiled.loops, builder.config
         self.parts = self.config.rows // self.config.columns
-        self.residual = operation.requantization.residual
-        self.total = operation.source.words * operation.source.positions
-        self.operands = 3 if self.residual else 2
-        self.size, self.slots = self._choose()
-        places = [Slots(i * self.slots * self.size, self.size, self.slots) for i in range(self.operands)]
-        self.sources, self.results, *self.residuals = places
-
-    def _choose(self) -> tuple[int, int]:
-        """Words a job and slots an operand, of least estimated cycles."""
-        granules, lanes = self.config.rows / self.config.bus_bytes, self.config.rows // self.config.lanes
-        room = self.config.activation_words // self.operands
-
-        def slots(size):
-            return min(MAX_SLOTS, room // size, -(-self.total // size))
-
-        def cycles(size):
-            load = (self.operands - 1) * size * granules
-            return stream_cycles(-(-self.total // size), slots(size), load, size * lanes, size * granules)
-
-        size = min((n for n in halvings(self.total) if n <= min(room, MAX_COUNT // self.parts)), key=cycles)
-        return size, slots(size)
+        self.residual = self.operation.requantization.residual
+        self.sources, self.results, *self.residuals = (buffer.slots() for buffer in tiled.buffers.values())
 
     def jobs(self) -> list[tuple[int, int]]:
         """(first word, words) of each job."""
-        return [(start, min(self.size, self.total - start)) for start in range(0, self.total, self.size)]
+        return [parts["word"] for parts in walk(self.loops)]
 
     def emit(self, job: tuple[int, int], index: int, last: bool) -> None:
         start, words = job

@@ -12,9 +12,9 @@ from .layout import Layout
 from .lowering import lower_contraction
 from .requantization import Requantization
 from .row_packed import compile_packed, plan_packed
-from .runs import Run
 from .strips import Strips
 from .tensor import Tensor
+from .tiled import Tiled
 from .tiling import estimated_cycles
 from .weights import WeightTensor
 from .window import Window
@@ -33,8 +33,8 @@ def compile_first(
     result: Tensor,
     outside: int,
     timing: Timing | None = None,
-) -> tuple[Run, ...] | None:
-    """Places input ``source`` of the program and the weights ``[kh, kw, cin, cout]``, and returns the layer's runs.
+) -> tuple[Tiled, ...] | None:
+    """Places input ``source`` of the program and the weights ``[kh, kw, cin, cout]``, and returns the layer, tiled.
 
     ``outside`` is what padding reads. None, and nothing is placed, where neither mapping gains anything or fits. Of row packing
     (shifted kernels, several outputs a word) and strips (a window is a run of words) the one with fewer estimated cycles.

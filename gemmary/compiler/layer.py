@@ -8,6 +8,7 @@ from ..config import Config
 from ..isa import DType
 from ..performance.model import Timing
 from ..workloads import Conv, Layer
+from .assemble import assemble
 from .contraction import Contraction
 from .depthwise import TAPS, fits_window, lower_depthwise, streamed_rows, window_weights
 from .diagonal import diagonal_weights, lower_diagonal
@@ -15,11 +16,10 @@ from .first import compile_first
 from .layout import Layout
 from .lowering import lower_contraction
 from .operands import KeyOperand, RowOperand
-from .program import Layer as CompiledLayer
 from .program import Program
 from .requantization import ResidualOperand
-from .runs import Run
 from .tensor import Stack, Tensor, Turned
+from .tiled import Tiled, TiledLayer
 from .tiling import estimated_cycles
 from .values import RESIDUAL_ZERO_POINT, Values, residual_scale
 from .window import Window
@@ -43,15 +43,15 @@ class _LayerCompiler:
 
     def compile(self) -> Program:
         if isinstance(self.layer, Conv):
-            runs = self._convolution()
+            parts = self._convolution()
         else:
             operations = self._products() if self.layer.constant else self._products_of_run_time()
-            runs = lower_contraction(self.config, *operations, timing=self.timing)
-        layer = CompiledLayer(self.layer.name, "y", self.layer.macs, runs)
+            parts = lower_contraction(self.config, *operations, timing=self.timing)
+        layer = TiledLayer(self.layer.name, "y", self.layer.macs, parts)
         inputs = tuple(name for name in ("a", "b", "residual") if name in self.layout.tensors)
-        return self.layout.program((layer,), inputs, ("y",))
+        return assemble(self.layout, (layer,), inputs, ("y",), self.timing)
 
-    def _convolution(self) -> tuple[Run, ...]:
+    def _convolution(self) -> tuple[Tiled, ...]:
         layer, layout = self.layer, self.layout
         top, bottom, left, right = layer.padding
         padding = (top, bottom), (left, right)
@@ -60,8 +60,8 @@ class _LayerCompiler:
         weights, outside = self.values.weights, self.values.input_zero_point
         if window.taps > 1 and layer.groups == 1 and not layer.residual:
             operands = window, weights, self.values.requantization(layer), target, outside
-            if runs := compile_first(self.config, layout, "a", *operands, timing=self.timing):
-                return runs
+            if parts := compile_first(self.config, layout, "a", *operands, timing=self.timing):
+                return parts
         source = layout.tensor("a", (1, *layer.input_shape))
         residual = layout.tensor("residual", target.shape) if layer.residual else None
         if layer.groups > 1:

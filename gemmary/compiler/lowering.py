@@ -1,6 +1,8 @@
 """Emits contractions: loads, matrix products and drains, job after job."""
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
+from math import inf
 
 from ..config import Config
 from ..isa import INSTRUCTION_BYTES, DType, Opcode, Space
@@ -8,11 +10,12 @@ from ..performance.model import Timing
 from .builder import Builder, Region
 from .contraction import Contraction
 from .drain import Drain
+from .loops import inside, largest, nest, steps, walk
 from .product import Chunk, Job, Places, Product
 from .regions import load_inputs
 from .runs import Run, make_runs
-from .slots import Slots
 from .strips import Strips
+from .tiled import Tiled, buffers_in
 from .tiling import OVERHEAD, RAMP, Tiling, choose_tilings, sums_at_once
 
 MAX_PARTS = 12
@@ -26,6 +29,12 @@ EFFORT, SHORT_EFFORT, SHORT = 3_000, 12_000, 100_000
 which no estimate knows, are a larger part."""
 
 
+JOB = frozenset({"head", "image", "row", "column", "tile"})
+"""Dimensions along which jobs are cut; along the others, ``word``, ``ky`` and ``kx``, their sums are."""
+
+SUM = frozenset({"word", "ky", "kx"})
+
+
 class Lowering:
     """Emits contractions of one shape, job after job. Each job fills one accumulator bank while the vector engine drains
     the other, also across contractions.
@@ -34,44 +43,67 @@ class Lowering:
     operand stays resident. Loads run ahead as far as there are slots.
     """
 
-    def __init__(self, builder: Builder, operations: Sequence[Contraction], tiling: Tiling):
-        self.builder, self.operations, self.operation, self.tiling = builder, operations, operations[0], tiling
-        self.config = builder.config
-        self.activations = Slots(0, tiling.activation_slot, tiling.activation_slots)
-        self.weights = Slots(0, tiling.weight_slot, tiling.weight_slots)
-        first_free = tiling.activation_slot * tiling.activation_slots
-        self.drain = Drain(builder, operations, tiling, first_free)
-        self.sums = sums_at_once(self.config, self.operation, tiling.tiles * self._most_positions())
+    kind = "contraction"
+
+    def __init__(self, builder: Builder, tiled: Tiled):
+        self.builder, self.loops, self.config = builder, tiled.loops, builder.config
+        self.operations, self.operation = tiled.operations, tiled.operations[0]
+        self.activations, self.weights = (tiled.buffers[name].slots() for name in ("source", "weights"))
+        self.sums, self.words = tiled.buffers["sums"], largest(tiled.loops, "word")
+        self.drain = Drain(builder, tiled)
         self.part: float | None = None
         self.parts_left = MAX_PARTS
-        self.share = operations[0].share
+        self.share = self.operation.share
 
-    def _most_positions(self) -> int:
-        return max(block.positions for block in self.operation.window.blocks(self.tiling.split))
+    @classmethod
+    def tiled(cls, config: Config, operations: Sequence[Contraction], tiling: Tiling) -> Tiled:
+        """The contractions, cut as ``tiling`` says."""
+        operation, share = operations[0], operations[0].share
+        positions, tiles = operation.window.cuts(tiling.split), [("tile", steps(operation.weights.tiles[1], tiling.tiles))]
+        outer = positions + tiles if tiling.positions_outer else tiles + positions
+        loops = nest(("head", [1] * len(operations)), *outer, *cls.sum_loops(operation, tiling))
+        most = max(block.positions for block in operation.window.blocks(tiling.split))
+        sums = cls.sums_at_once(config, operation, tiling.tiles * most)
+        channels = tiling.tiles // share
+        buffers = buffers_in(
+            Space.ACTIVATION,
+            source=(tiling.activation_slot, tiling.activation_slots),
+            result=(tiling.result_slot, tiling.result_slots),
+            residual=(tiling.result_slot, tiling.residual_slots),
+        )
+        buffers |= buffers_in(Space.WEIGHT, weights=(tiling.weight_slot, tiling.weight_slots))
+        buffers |= buffers_in(Space.ACCUMULATOR, sums=(config.accumulator_words // sums, sums))
+        if not operation.requantization.scalar:
+            buffers |= buffers_in(Space.PARAMETER, parameters=(channels, max(1, config.parameter_rows // channels)))
+        return Tiled(cls.kind, tuple(operations), loops, buffers)
+
+    @staticmethod
+    def sum_loops(operation: Contraction, tiling: Tiling) -> list[tuple[str, list[int]]]:
+        kh, kw = operation.window.kernel
+        return [
+            ("word", steps(operation.source.words, tiling.words)),
+            ("ky", steps(kh, tiling.tap_rows)),
+            ("kx", steps(kw, tiling.tap_columns)),
+        ]
+
+    sums_at_once = staticmethod(sums_at_once)
 
     def jobs(self) -> list[Job]:
-        blocks = list(self.operation.window.blocks(self.tiling.split))
-        total, size = self.operation.weights.tiles[1], self.tiling.tiles
-        columns = [(tile, min(size, total - tile)) for tile in range(0, total, size)]
-        if self.tiling.positions_outer:
-            parts = [(block, *part) for block in blocks for part in columns]
-        else:
-            parts = [(block, *part) for part in columns for block in blocks]
-        return [Job(*part, head) for head in range(len(self.operations)) for part in parts]
+        window, jobs = self.operation.window, []
+        for parts in walk(self.loops, JOB):
+            block = window.block(parts["image"], parts["row"], parts["column"])
+            jobs.append(Job(block, *parts["tile"], parts["head"][0]))
+        return jobs
 
-    def chunks(self, job: Job) -> list[Chunk]:
-        (kh, kw), total, size = self.operation.window.kernel, self.operation.source.words, self.tiling.words
-        taps = [
-            ((y, min(self.tiling.tap_rows, kh - y)), (x, min(self.tiling.tap_columns, kw - x)))
-            for y in range(0, kh, self.tiling.tap_rows)
-            for x in range(0, kw, self.tiling.tap_columns)
-        ]
-        return [Chunk(word, min(size, total - word), ky, kx) for word in range(0, total, size) for ky, kx in taps]
+    @cached_property
+    def chunks(self) -> list[Chunk]:
+        """Of every job's sum."""
+        return [Chunk(*parts["word"], parts["ky"], parts["kx"]) for parts in walk(inside(self.loops, SUM))]
 
     def emit(self, job: Job, index: int, last: bool) -> None:
         """Job number ``index``. The first one starts, and the last one leaves, in parts: little work is left alone then."""
-        chunks = self.chunks(job)
-        banks = [number % self.sums * (self.config.accumulator_words // self.sums) for number in (index, index + 1)]
+        chunks = self.chunks
+        banks = [number % self.sums.count * self.sums.size for number in (index, index + 1)]
         halves = [(0, job.tiles)]
         if last:
             summed, _, _ = self._rates(job, chunks[-1])
@@ -99,8 +131,8 @@ class Lowering:
         summed, loaded, overhead = self._rates(job, chunk)
         if self.part is None:
             faster = summed > 1.2 * loaded
-            least = overhead / (summed - loaded) if faster else self.tiling.words / 4
-            self.part = max(1, self.tiling.words / RAMP, least)
+            least = overhead / (summed - loaded) if faster else self.words / 4
+            self.part = max(1, self.words / RAMP, least)
         start = 0
         while start < chunk.words:
             self.parts_left = max(0, self.parts_left - 1)
@@ -153,24 +185,23 @@ class Lowering:
             self.builder.emit(Opcode.MATMUL, fields, product.reads(self.config), product.writes())
 
 
-def lower_contraction(config: Config, *operations: Contraction, timing: Timing | None = None) -> tuple[Run, ...]:
-    """The runs of the layer, which is one contraction or several of one shape. InputError if the memories are too small."""
+def lower_contraction(config: Config, *operations: Contraction, timing: Timing | None = None) -> tuple[Tiled, ...]:
+    """The layer, which is one contraction or several of one shape, tiled. InputError if the memories are too small."""
     return lower_best(Lowering, operations, timing or Timing(config))
 
 
-def lower_best(kind: type[Lowering], operations: Sequence[Contraction], timing: Timing) -> tuple[Run, ...]:
-    """The runs of the tiling that the cycle model likes best, of those with the best estimates."""
-    best, effort = None, 0
+def lower_best(kind: type[Lowering], operations: Sequence[Contraction], timing: Timing) -> tuple[Tiled, ...]:
+    """With the tiling that the cycle model likes best, of those with the best estimates."""
+    best, least, effort = None, inf, 0
     for tiling in choose_tilings(operations[0], len(operations), timing, CANDIDATES):
-        builder = Builder(timing.config)
-        lowering = kind(builder, operations, tiling)
-        runs = make_runs(builder, lowering.jobs(), lowering.emit, timing)
-        if best is None or total_cycles(runs) < total_cycles(best):
-            best = runs
+        tiled = kind.tiled(timing.config, operations, tiling)
+        runs = make_runs(kind, tiled, timing)
+        if total_cycles(runs) < least:
+            best, least = tiled, total_cycles(runs)
         effort += sum(len(run.code) for run in runs) // INSTRUCTION_BYTES
-        if effort > (SHORT_EFFORT if total_cycles(best) < SHORT else EFFORT):
+        if effort > (SHORT_EFFORT if least < SHORT else EFFORT):
             break
-    return best
+    return (best,)
 
 
 def total_cycles(runs: Sequence[Run]) -> int:

@@ -6,16 +6,17 @@ from ..config import Config
 from ..errors import InputError
 from ..isa import Reduction
 from ..models.network import Add, AveragePool, Conv2D, Dense, MaxPool, Network
+from .assemble import assemble
 from .contraction import Contraction
 from .elementwise import Elementwise, lower_elementwise
 from .first import compile_first
 from .layout import Layout
 from .lowering import lower_contraction
 from .pooling import Pooling, lower_pooling
-from .program import Layer, Program
+from .program import Program
 from .requantization import Requantization, ResidualOperand
-from .runs import Run
 from .tensor import Tensor
+from .tiled import Tiled, TiledLayer
 from .weights import folded_bias
 from .window import Window
 
@@ -32,7 +33,7 @@ def compile_network(config: Config, network: Network, batch: int) -> Program:
         if name != network.input:
             layout.tensor(name, (batch, *shape))
     layers = tuple(_LayerCompiler(config, network, layout, layer, batch).compile() for layer in network.layers)
-    return layout.program(layers, (network.input,), (network.output,))
+    return assemble(layout, layers, (network.input,), (network.output,))
 
 
 class _LayerCompiler:
@@ -45,7 +46,7 @@ class _LayerCompiler:
         self.zero_out = network.quantization[layer.output].zero_point
         self.quantization = network.quantization
 
-    def compile(self) -> Layer:
+    def compile(self) -> TiledLayer:
         lower = {
             Conv2D: self._convolution,
             Dense: self._dense,
@@ -56,10 +57,10 @@ class _LayerCompiler:
         if lower is None:
             raise InputError(f"layer {self.layer.name!r}: no code is known for a {type(self.layer).__name__}")
         try:
-            macs, runs = lower()
+            macs, parts = lower()
         except InputError as error:
             raise InputError(f"layer {self.layer.name!r}: {error}") from None
-        return Layer(self.layer.name, self.layer.output, macs, runs)
+        return TiledLayer(self.layer.name, self.layer.output, macs, parts)
 
     def _tensor(self, name: str) -> Tensor:
         """The tensor ``name``; the network's input gets its place when it is first asked for."""
@@ -71,25 +72,25 @@ class _LayerCompiler:
         *size, _ = self.network.shapes[self.layer.input]
         return Window(self.batch, *(size or (1, 1)), **shape)
 
-    def _convolution(self) -> tuple[int, tuple[Run, ...]]:
+    def _convolution(self) -> tuple[int, tuple[Tiled, ...]]:
         layer = self.layer
         window = self._window(kernel=layer.weight.shape[:2], stride=layer.stride, padding=layer.padding)
         users = [name for other in self.network.layers for name in _reads(other)]
         if layer.input == self.network.input and users.count(layer.input) == 1 and layer.residual is None:
             requantization = self._requantization(folded_bias(layer.weight, layer.bias, self.zero_in))
             operands = window, layer.weight, requantization, self.result, self.zero_in
-            if runs := compile_first(self.config, self.layout, layer.input, *operands):
-                return window.positions * layer.weight.size, runs
+            if parts := compile_first(self.config, self.layout, layer.input, *operands):
+                return window.positions * layer.weight.size, parts
         return self._contraction(window, layer.weight)
 
-    def _dense(self) -> tuple[int, tuple[Run, ...]]:
+    def _dense(self) -> tuple[int, tuple[Tiled, ...]]:
         """A convolution whose kernel is the whole image."""
         *size, channels = self.network.shapes[self.layer.input]
         size = tuple(size) or (1, 1)
         weight = self.layer.weight.reshape(*size, channels, -1)
         return self._contraction(self._window(kernel=size), weight)
 
-    def _contraction(self, window: Window, weight: np.ndarray) -> tuple[int, tuple[Run, ...]]:
+    def _contraction(self, window: Window, weight: np.ndarray) -> tuple[int, tuple[Tiled, ...]]:
         layer, layout, channels = self.layer, self.layout, weight.shape[-1]
         requantization = self._requantization(folded_bias(weight, layer.bias, self.zero_in))
         weights = layout.weights(f"{layer.name}.weight", weight.shape, weight)
@@ -124,20 +125,20 @@ class _LayerCompiler:
             ),
         )
 
-    def _pool(self, reduction: Reduction, constant: int, requantization: Requantization) -> tuple[int, tuple[Run, ...]]:
+    def _pool(self, reduction: Reduction, constant: int, requantization: Requantization) -> tuple[int, tuple[Tiled, ...]]:
         layer = self.layer
         window = self._window(kernel=layer.window, stride=layer.stride, padding=layer.padding).folded()
         pooling = Pooling(self._tensor(self.layer.input), self.result, window, reduction, constant, requantization)
         return 0, lower_pooling(self.config, pooling)
 
-    def _max_pool(self) -> tuple[int, tuple[Run, ...]]:
+    def _max_pool(self) -> tuple[int, tuple[Tiled, ...]]:
         return self._pool(Reduction.MAX, -128, Requantization())
 
-    def _average_pool(self) -> tuple[int, tuple[Run, ...]]:
+    def _average_pool(self) -> tuple[int, tuple[Tiled, ...]]:
         kh, kw = self.layer.window
         return self._pool(Reduction.SUM, self.zero_in, self._requantization(-kh * kw * self.zero_in))
 
-    def _add(self) -> tuple[int, tuple[Run, ...]]:
+    def _add(self) -> tuple[int, tuple[Tiled, ...]]:
         requantization = self._requantization(-self.zero_in)
         return 0, lower_elementwise(
             self.config, Elementwise(self._tensor(self.layer.input), self.result, requantization)

@@ -7,13 +7,13 @@ from ..config import Config
 from ..errors import InputError
 from ..isa import MAX_COUNT, DType, Opcode, Reduction, Space, walk_fields
 from .builder import Builder, Region
+from .loops import steps, walk
 from .regions import load_inputs, move_outputs
 from .requantization import Requantization
-from .runs import Run, make_runs
-from .slots import Slots
 from .tensor import Tensor
+from .tiled import Tiled, buffers_in
 from .tiling import MAX_SLOTS, halvings, stream_cycles
-from .window import Block, Split, Window
+from .window import Block, Window
 
 
 @dataclass(frozen=True)
@@ -31,33 +31,31 @@ class Pooling:
     requantization: Requantization
 
 
-@dataclass(frozen=True)
-class _Tiling:
-    split: Split
-    words: int
-    source_slot: int
-    result_slot: int
-    slots: int
+def lower_pooling(config: Config, operation: Pooling) -> tuple[Tiled, ...]:
+    """The layer, with the tiling of least estimated cycles. InputError if the activation scratchpad is too small."""
+    best = min(_tilings(config, operation), key=lambda candidate: candidate[0], default=None)
+    if best is None:
+        raise InputError(
+            f"config {config.name!r} is too small for {operation.result.name!r}: the activation scratchpad does not hold one "
+            "output and its inputs"
+        )
+    return (best[1],)
 
 
-def lower_pooling(config: Config, operation: Pooling) -> tuple[Run, ...]:
-    """The runs of the layer. InputError if the activation scratchpad is too small."""
-    builder = Builder(config)
-    lowering = _Lowering(builder, operation, _choose(config, operation))
-    return make_runs(builder, lowering.jobs(), lowering.emit)
+class PoolingLowering:
+    """Emits blocks of outputs, some channel words at a time."""
 
+    kind = "pooling"
 
-class _Lowering:
-    def __init__(self, builder: Builder, operation: Pooling, tiling: _Tiling):
-        self.builder, self.operation, self.tiling, self.config = builder, operation, tiling, builder.config
+    def __init__(self, builder: Builder, tiled: Tiled):
+        (self.operation,) = tiled.operations
+        self.builder, self.loops, self.config = builder, tiled.loops, builder.config
         self.parts = self.config.rows // self.config.columns
-        self.sources = Slots(0, tiling.source_slot, tiling.slots)
-        self.results = Slots(tiling.source_slot * tiling.slots, tiling.result_slot, tiling.slots)
+        self.sources, self.results = (tiled.buffers[name].slots() for name in ("source", "result"))
 
     def jobs(self) -> list[tuple[Block, tuple[int, int]]]:
-        total, size = self.operation.source.words, self.tiling.words
-        words = [(word, min(size, total - word)) for word in range(0, total, size)]
-        return [(block, part) for block in self.operation.window.blocks(self.tiling.split) for part in words]
+        every = (dict(parts) for parts in walk(self.loops))
+        return [(self.operation.window.block(**parts), words) for parts in every for words in [parts.pop("word")]]
 
     def emit(self, job: tuple[Block, tuple[int, int]], index: int, last: bool) -> None:
         block, words = job
@@ -101,18 +99,8 @@ class _Lowering:
         )  # fmt: skip
 
 
-def _choose(config: Config, operation: Pooling) -> _Tiling:
-    """The tiling of least estimated cycles."""
-    best = min(_tilings(config, operation), key=lambda candidate: candidate[0], default=None)
-    if best is None:
-        raise InputError(
-            f"config {config.name!r} is too small for {operation.result.name!r}: the activation scratchpad does not hold one "
-            "output and its inputs"
-        )
-    return best[1]
-
-
-def _tilings(config: Config, operation: Pooling) -> Iterator[tuple[float, _Tiling]]:
+def _tilings(config: Config, operation: Pooling) -> Iterator[tuple[float, Tiled]]:
+    """(estimated cycles, tiled) of all that fit."""
     window, granules = operation.window, config.rows / config.bus_bytes
     for split in window.splits(config.activation_words):
         blocks = list(window.blocks(split))
@@ -126,4 +114,6 @@ def _tilings(config: Config, operation: Pooling) -> Iterator[tuple[float, _Tilin
             slots = min(most, jobs)
             vector = words * outputs * window.taps * (config.rows // config.lanes)
             cycles = stream_cycles(jobs, slots, words * inputs * granules, vector, words * outputs * granules)
-            yield cycles, _Tiling(split, words, words * inputs, words * outputs, slots)
+            sizes = {"source": (words * inputs, slots), "result": (words * outputs, slots)}
+            loops = window.loops(split, ("word", steps(operation.source.words, words)))
+            yield cycles, Tiled(PoolingLowering.kind, (operation,), loops, buffers_in(Space.ACTIVATION, **sizes))

@@ -9,12 +9,12 @@ from ..config import TABLE_ENTRIES, Config
 from ..isa import MAX_COUNT, DType, Opcode, Space, walk_fields
 from .builder import Builder, Region
 from .layout import Layout
+from .loops import steps, walk
 from .regions import load_bytes, move_outputs
 from .requantization import Requantization
 from .row_packing import PaddedImages, RowPacking
-from .runs import Run, make_runs
-from .slots import Slots
 from .tensor import Tensor
+from .tiled import Tiled, buffers_in
 from .tiling import LATENCY, MAX_SLOTS, OVERHEAD, halvings
 from .transfer import Loop, transfer_fields
 from .weights import WeightTensor
@@ -79,6 +79,7 @@ def _tilings(config: Config, packing: RowPacking, all_tiles: int) -> Iterator[tu
 class PackedConvolution:
     """``result = requantize(convolution of source)``. ``weights`` are those of the packing; ``constant`` lies above and below."""
 
+    packing: RowPacking
     source: PaddedImages
     weights: WeightTensor
     result: Tensor
@@ -98,8 +99,8 @@ def compile_packed(
     requantization: Requantization,
     result: Tensor,
     outside: int,
-) -> tuple[Run, ...]:
-    """Places input ``source`` of the program and the weights ``[kh, kw, cin, cout]``, and returns the layer's runs.
+) -> tuple[Tiled, ...]:
+    """Places input ``source`` of the program and the weights ``[kh, kw, cin, cout]``, and returns the layer, tiled.
 
     ``outside`` is what padding reads.
     """
@@ -109,31 +110,43 @@ def compile_packed(
     packed = plan.packing.weights(config, weights)
     tiles = layout.weights("weights", packed.shape, packed)
     addresses = layout.requantization(requantization, cout)
-    return lower_packed(config, PackedConvolution(images, tiles, result, requantization, *addresses, outside), plan)
+    operation = PackedConvolution(plan.packing, images, tiles, result, requantization, *addresses, outside)
+    return (tile_packed(config, operation, plan),)
 
 
-def lower_packed(config: Config, operation: PackedConvolution, tiling: PackedTiling) -> tuple[Run, ...]:
-    """The runs of the layer."""
-    builder = Builder(config)
-    lowering = _Lowering(builder, operation, tiling)
-    return make_runs(builder, lowering.jobs(), lowering.emit)
+def tile_packed(config: Config, operation: PackedConvolution, plan: PackedTiling) -> Tiled:
+    """All kernel rows and weights stay on the chip."""
+    buffers = buffers_in(
+        Space.ACTIVATION,
+        source=(plan.source_slot, plan.source_slots),
+        result=(plan.result_slot, plan.result_slots),
+    )
+    buffers |= buffers_in(Space.WEIGHT, weights=(operation.weights.size // config.columns, 1))
+    buffers |= buffers_in(Space.ACCUMULATOR, sums=(config.accumulator_rows, 2))
+    buffers |= buffers_in(Space.PARAMETER, parameters=(plan.all_tiles, 1))
+    loops = plan.packing.packed.loops(plan.split, ("tile", steps(plan.all_tiles, plan.tiles)))
+    return Tiled(PackedLowering.kind, (operation,), loops, buffers)
 
 
-class _Lowering:
+class PackedLowering:
     """Job by job: words of a block, as ``[in_rows, images, pieces]``, all kernel rows, and the outputs one place at a time."""
 
-    def __init__(self, builder: Builder, operation: PackedConvolution, tiling: PackedTiling):
-        self.builder, self.operation, self.tiling, self.config = builder, operation, tiling, builder.config
-        self.packing = tiling.packing
+    kind = "packed"
+
+    def __init__(self, builder: Builder, tiled: Tiled):
+        (self.operation,) = tiled.operations
+        self.builder, self.loops, self.config = builder, tiled.loops, builder.config
+        self.packing = self.operation.packing
         self.parts = self.config.rows // self.config.columns
-        self.sources = Slots(0, tiling.source_slot, tiling.source_slots)
-        self.results = Slots(tiling.source_slot * tiling.source_slots, tiling.result_slot, tiling.result_slots)
+        self.sources, self.results = (tiled.buffers[name].slots() for name in ("source", "result"))
+        self.sums, self.parameters = tiled.buffers["sums"], tiled.buffers["parameters"]
 
     def jobs(self) -> list[tuple[Block, int, int]]:
         """(block, first channel tile, channel tiles)."""
-        total, size = self.tiling.all_tiles, self.tiling.tiles
-        tiles = [(tile, min(size, total - tile)) for tile in range(0, total, size)]
-        return [(block, *part) for block in self.packing.packed.blocks(self.tiling.split) for part in tiles]
+        window, jobs = self.packing.packed, []
+        for parts in walk(self.loops):
+            jobs.append((window.block(parts["image"], parts["row"], parts["column"]), *parts["tile"]))
+        return jobs
 
     def emit(self, job: tuple[Block, int, int], index: int, last: bool) -> None:
         block, tile, tiles = job
@@ -144,15 +157,16 @@ class _Lowering:
             size = self.operation.weights.size
             region = Region(Space.WEIGHT, 0, size // self.config.columns)
             load_bytes(self.builder, region, self.operation.weights.address, 0, size)
-        bank = index % 2 * self.config.accumulator_rows
+        bank = index % self.sums.count * self.sums.size
         self._matmul(block, tile, tiles, source, bank)
         if index == 0:
             self._load_settings()
         self._drain(block, tile, tiles, bank, index)
 
     def _load_settings(self) -> None:
-        size = self.tiling.all_tiles * self.config.parameter_row_bytes
-        region = Region(Space.PARAMETER, 0, self.tiling.all_tiles)
+        tiles = self.parameters.size
+        size = tiles * self.config.parameter_row_bytes
+        region = Region(Space.PARAMETER, 0, tiles)
         load_bytes(self.builder, region, self.operation.parameters, 0, size)
         if self.operation.table is not None:
             load_bytes(self.builder, Region(Space.TABLE, 0, 1), self.operation.table, 0, TABLE_ENTRIES)

@@ -1,15 +1,14 @@
 """Runs: programs of bounded length that one layer becomes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeVar
 
+from ..config import Config
 from ..isa import encode_program
 from ..performance.model import Timing, estimate
-from .builder import Builder
+from .builder import Builder, Operation
 from .schedule import schedule
-
-Job = TypeVar("Job")
+from .tiled import Emitter, Tiled
 
 RUN_LENGTH = 150_000
 """Instructions after which a run ends with the job at hand; an accelerator takes 174,761."""
@@ -23,18 +22,23 @@ class Run:
     expected_cycles: int
 
 
-def make_runs(
-    builder: Builder,
-    jobs: Sequence[Job],
-    emit: Callable[[Job, int, bool], None],
-    timing: Timing | None = None,
-) -> tuple[Run, ...]:
-    """Calls ``emit(job, index, last)`` for each job in order and schedules what it puts into ``builder``."""
-    runs, timing = [], timing or Timing(builder.config)
+def make_runs(kind: type[Emitter], tiled: Tiled, timing: Timing) -> tuple[Run, ...]:
+    """What ``kind`` emits for ``tiled``, scheduled."""
+    return tuple(schedule_run(timing, operations) for operations in emit_runs(kind, timing.config, tiled))
+
+
+def emit_runs(kind: type[Emitter], config: Config, tiled: Tiled) -> Iterator[list[Operation]]:
+    """The instructions of each run, in the order of their meaning."""
+    builder = Builder(config)
+    emitter = kind(builder, tiled)
+    jobs = emitter.jobs()
     for index, job in enumerate(jobs):
         last = index == len(jobs) - 1
-        emit(job, index, last)
+        emitter.emit(job, index, last)
         if last or len(builder.operations) >= RUN_LENGTH:
-            stream = schedule(timing, builder.cut())
-            runs.append(Run(encode_program(stream), estimate(timing, stream).cycles))
-    return tuple(runs)
+            yield builder.cut()
+
+
+def schedule_run(timing: Timing, operations: list[Operation]) -> Run:
+    stream = schedule(timing, operations)
+    return Run(encode_program(stream), estimate(timing, stream).cycles)

@@ -7,14 +7,16 @@ import numpy as np
 from ..config import Config
 from ..errors import InputError
 from ..isa import DType
+from .assemble import assemble
 from .contraction import Contraction
 from .first import compile_first
 from .layout import Layout
 from .lowering import lower_contraction
-from .program import Layer, Program
+from .program import Program
 from .requantization import Requantization
 from .scales import mantissa_and_shift
 from .tensor import Tensor, check_array
+from .tiled import TiledLayer
 from .weights import check_int8, folded_bias
 from .window import Window
 
@@ -46,13 +48,13 @@ class Single:
         """From tensor ``a`` (and ``b``) to tensor ``y``."""
         layout, known = Layout(self.config), self.weights is not None
         target = layout.tensor("y", result_shape, self.result)
-        runs = None
+        parts = None
         if known and window.taps > 1:
             first = "a", window, self.weights, requantization, target, self.input_zero_point
-            runs = compile_first(self.config, layout, *first)
-        runs = runs or self._contraction(layout, source_shape, target, window, requantization)
-        layer = Layer(self.name, "y", window.positions * prod(self.shape), runs)
-        return layout.program((layer,), ("a",) if known else ("a", "b"), ("y",))
+            parts = compile_first(self.config, layout, *first)
+        parts = parts or self._contraction(layout, source_shape, target, window, requantization)
+        layer = TiledLayer(self.name, "y", window.positions * prod(self.shape), parts)
+        return assemble(layout, (layer,), ("a",) if known else ("a", "b"), ("y",))
 
     def _contraction(self, layout: Layout, source_shape, target: Tensor, window: Window, requantization):
         source = layout.tensor("a", source_shape)

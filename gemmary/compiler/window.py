@@ -6,6 +6,7 @@ from functools import cached_property
 from math import prod
 
 from ..errors import InputError
+from .loops import Loop, Part, equal, nest, walk
 
 MAX_FIELD = 255  # of a stride or a dilation in an instruction
 
@@ -146,15 +147,24 @@ class Window:
 
     def blocks(self, split: Split) -> Iterator[Block]:
         """Every block, in the order of the outputs; their sizes differ by one at most."""
-        for image, images in _parts(self.images, split.images):
-            for row, rows in _parts(self.out_height, split.rows):
-                in_row, in_rows, y_start = self._inputs(0, row, rows)
-                in_rows = -(-in_rows // self.row_step)
-                for column, columns in _parts(self.out_width, split.columns):
-                    in_column, in_columns, x_start = self._inputs(1, column, columns)
-                    yield Block(
-                        image, images, row, rows, column, columns, in_row, in_rows, in_column, in_columns, y_start, x_start
-                    )  # fmt: skip
+        for parts in walk(self.loops(split)):
+            yield self.block(**parts)
+
+    def loops(self, split: Split, *inner: tuple[str, list[int]]) -> tuple[Loop, ...]:
+        """Over the blocks of ``split``, and inside over ``inner`` (dimension, sizes)."""
+        return nest(*self.cuts(split), *inner)
+
+    def cuts(self, split: Split) -> list[tuple[str, list[int]]]:
+        """Sizes of the parts along each dimension of the outputs."""
+        sizes = (self.images, split.images), (self.out_height, split.rows), (self.out_width, split.columns)
+        return [(dim, equal(*size)) for dim, size in zip(("image", "row", "column"), sizes)]
+
+    def block(self, image: Part, row: Part, column: Part) -> Block:
+        """Outputs (first, count) along images, rows and columns, with the inputs that they read."""
+        in_row, in_rows, y_start = self._inputs(0, *row)
+        in_column, in_columns, x_start = self._inputs(1, *column)
+        in_rows = -(-in_rows // self.row_step)
+        return Block(*image, *row, *column, in_row, in_rows, in_column, in_columns, y_start, x_start)
 
     def bounds(self, block: Block, ky: int = 0, kx: int = 0) -> dict[str, int]:
         """Bound fields of an instruction on ``block`` that begins with tap ``ky``, ``kx``; the constant not among them."""
@@ -177,14 +187,6 @@ class Window:
         start = min(max(low, 0), size - 1)  # at least one input, even where all are padding
         end = max(start + 1, min(high, size))
         return start, end - start, low - start
-
-
-def _parts(total: int, size: int) -> Iterator[tuple[int, int]]:
-    """(start, size) of as few parts as possible, none above ``size``, all as equal as possible."""
-    count = -(-total // size)
-    for i in range(count):
-        start, end = i * total // count, (i + 1) * total // count
-        yield start, end - start
 
 
 def _sizes(total: int, limit: int | None = None) -> list[int]:

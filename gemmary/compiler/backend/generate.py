@@ -11,6 +11,7 @@ from ...config import Config
 from ...errors import InputError
 from ...isa import DType, Reduction
 from ...performance.model import Timing
+from ..assemble import assemble
 from ..contraction import Contraction
 from ..elementwise import Elementwise, lower_elementwise
 from ..first import compile_first
@@ -23,11 +24,11 @@ from ..layout import Layout
 from ..lowering import lower_contraction
 from ..operands import KeyOperand, RowOperand
 from ..pooling import Pooling, lower_pooling
-from ..program import Layer, Program
+from ..program import Program
 from ..requantization import Requantization, ResidualOperand
-from ..runs import Run
 from ..scales import mantissa_and_shift
 from ..tensor import Stack, Tensor
+from ..tiled import Tiled, TiledLayer
 from ..weights import folded_bias
 from ..window import Window
 from .groups import lower_groups
@@ -65,18 +66,18 @@ class Generator:
         layers = []
         for op in self.ops:
             try:
-                runs = self._lower(op)
+                parts = self._lower(op)
             except InputError as error:
                 raise Unsupported(op, str(error)) from None
-            if runs is not None:
-                layers.append(Layer(self.names[op.result], self.names[op.result], macs_of(op), runs))
+            if parts is not None:
+                layers.append(TiledLayer(self.names[op.result], self.names[op.result], macs_of(op), parts))
         inputs, outputs = ([self.names[value] for value in values] for values in (self.inputs, self.outputs))
         for value in self.outputs:  # a view is read through a name of its own
             if self.names[value] not in self.layout.tensors:
                 self.layout.tensors[self.names[value]] = self.tensors[value]
-        return self.layout.program(tuple(layers), tuple(inputs), tuple(outputs))
+        return assemble(self.layout, layers, inputs, outputs, self.timing)
 
-    def _lower(self, op: Operation) -> tuple[Run, ...] | None:
+    def _lower(self, op: Operation) -> tuple[Tiled, ...] | None:
         match op:
             case Reshape():
                 self.tensors[op.result] = replace(
@@ -155,7 +156,7 @@ class Generator:
         addresses = self.layout.requantization(requantization, weight.shape[-1])
         return Contraction(source, tiles, target, window.folded(), requantization, *addresses, outside)
 
-    def _convolution(self, op: Conv2D) -> tuple[Run, ...]:
+    def _convolution(self, op: Conv2D) -> tuple[Tiled, ...]:
         weight, outside = self._weight(op), quantization(op.input).zero_point.data
         n, h, w, _ = shape_of(op.input)
         top, bottom, left, right = op.padding.get_values()
@@ -167,8 +168,8 @@ class Generator:
         users = [use.operation for use in op.input.uses]
         if op.input in self.inputs and len(users) == 1 and op.residual is None and window.taps > 1:
             operands = window, weight, self.requantization(op, bias), target, outside
-            if runs := compile_first(self.config, self.layout, self.names[op.input], *operands):
-                return runs
+            if parts := compile_first(self.config, self.layout, self.names[op.input], *operands):
+                return parts
         contraction = self.contraction(
             self.read(op.input), weight, target, window, self.requantization(op, bias), outside
         )
@@ -180,7 +181,7 @@ class Generator:
             raise InputError("the weights must be constant")
         return weight
 
-    def _product(self, op: MatMul) -> tuple[Run, ...]:
+    def _product(self, op: MatMul) -> tuple[Tiled, ...]:
         if not op.constant:
             return self._product_of_run_time(op)
         weight, target = self._weight(op), self.write(op.result)
@@ -190,7 +191,7 @@ class Generator:
         window = Window(1, 1, source.positions)
         return lower_contraction(self.config, self.contraction(source, weight, target, window, requantization, outside))
 
-    def _product_of_run_time(self, op: MatMul) -> tuple[Run, ...]:
+    def _product_of_run_time(self, op: MatMul) -> tuple[Tiled, ...]:
         """A contraction for each of the heads, if there are several."""
         zeros = {quantization(value).zero_point.data for value in (op.input, op.weight)}
         if zeros != {0}:
@@ -263,7 +264,7 @@ class Generator:
 
     # The vector engine alone.
 
-    def _pool(self, op, reduction: Reduction, outside: int, requantization: Requantization) -> tuple[Run, ...]:
+    def _pool(self, op, reduction: Reduction, outside: int, requantization: Requantization) -> tuple[Tiled, ...]:
         n, h, w, _ = shape_of(op.input)
         top, bottom, left, right = op.padding.get_values()
         size = op.window.get_values(), op.strides.get_values()
@@ -271,7 +272,7 @@ class Generator:
         source, target = self.read(op.input), self.write(op.result)
         return lower_pooling(self.config, Pooling(source, target, window, reduction, outside, requantization))
 
-    def _average(self, op: AveragePool) -> tuple[Run, ...]:
+    def _average(self, op: AveragePool) -> tuple[Tiled, ...]:
         zero, q = quantization(op.input).zero_point.data, quantization(op.result)
         mantissa, shift = mantissa_and_shift(op.scale.value.data)
         clip = q.zero_point.data, op.low.value.data, op.high.value.data
@@ -279,7 +280,7 @@ class Generator:
         requantization = Requantization(DType.INT8, bias, int(mantissa), int(shift), *clip)
         return self._pool(op, Reduction.SUM, zero, requantization)
 
-    def _add(self, op: Add) -> tuple[Run, ...]:
+    def _add(self, op: Add) -> tuple[Tiled, ...]:
         sides = sorted(
             ((op.left_scale.value.data, op.left), (op.right_scale.value.data, op.right)), key=lambda side: side[0]
         )
@@ -290,9 +291,9 @@ class Generator:
         clip = q.zero_point.data, op.low.value.data, op.high.value.data
         return self._elementwise(op, source, Requantization(DType.INT8, bias, int(m), int(s), *clip, residual))
 
-    def _concat(self, op: Concat) -> tuple[Run, ...]:
+    def _concat(self, op: Concat) -> tuple[Tiled, ...]:
         """Each part is copied to its words of the result."""
-        target, first, runs = self.write(op.result), 0, ()
+        target, first, parts = self.write(op.result), 0, ()
         if op.axis.value.data != len(target.shape) - 1 or quantization(op.result) is None:
             raise InputError("only int8 tensors are joined, and along their channels")
         for value in op.inputs:
@@ -302,11 +303,11 @@ class Generator:
                 raise InputError(f"channel {first} of the result does not begin a word of {self.config.rows}")
             if source.multiple != target.multiple:
                 raise InputError("a part or the result is the right operand of a product")
-            runs += lower_elementwise(self.config, Elementwise(source, target.part(channels), Requantization()))
+            parts += lower_elementwise(self.config, Elementwise(source, target.part(channels), Requantization()))
             first = channels.stop
-        return runs
+        return parts
 
-    def _elementwise(self, op, source: SSAValue, requantization: Requantization) -> tuple[Run, ...]:
+    def _elementwise(self, op, source: SSAValue, requantization: Requantization) -> tuple[Tiled, ...]:
         operands = self.read(source), self.write(op.result)
         tensors = [*operands, *([requantization.residual.tensor] if requantization.residual else [])]
         if len({tensor.multiple for tensor in tensors}) > 1:

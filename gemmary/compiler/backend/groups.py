@@ -12,8 +12,8 @@ from ..diagonal import diagonal_weights, lower_diagonal
 from ..ir.contractions import Conv2D
 from ..ir.types import quantization
 from ..lowering import lower_contraction
-from ..runs import Run
 from ..tensor import Tensor
+from ..tiled import Tiled
 from ..window import Window
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def lower_groups(
     generator: Generator, op: Conv2D, weight: np.ndarray, bias: np.ndarray, target: Tensor, window: Window
-) -> tuple[Run, ...]:
+) -> tuple[Tiled, ...]:
     """Single channels with the array's window, or groups within a word as the blocks of diagonal tiles, whichever takes fewer
     rows; else so many groups as make whole words are one contraction."""
     groups, rows = op.groups.value.data, generator.config.rows
