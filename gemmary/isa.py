@@ -382,6 +382,12 @@ class Instruction:
         fields = ", ".join(f"{k}={v}" for k, v in self.values.items() if v and k not in ("opcode", "version"))
         return f"{self.opcode.name}({fields})"
 
+    def copy(self) -> "Instruction":
+        """Another one with the same fields."""
+        other = object.__new__(Instruction)
+        other.opcode, other.values = self.opcode, dict(self.values)
+        return other
+
     @property
     def format(self) -> Format:
         return FORMATS[self.opcode]

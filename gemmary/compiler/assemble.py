@@ -1,23 +1,11 @@
-"""From tiled layers to a program: instructions, their order, their encoding."""
+"""From tiled layers to a program: through the tile level and that of instructions to their encoding."""
 
 from collections.abc import Sequence
 
 from ..performance.model import Timing
-from .depthwise import DepthwiseLowering
-from .diagonal import Diagonal
-from .elementwise import ElementwiseLowering
 from .layout import Layout
-from .lowering import Lowering
-from .pooling import PoolingLowering
-from .program import Layer, Program
-from .row_packed import PackedLowering
-from .runs import make_runs
-from .tiled import Emitter, TiledLayer
-
-EMITTERS: dict[str, type[Emitter]] = {
-    each.kind: each
-    for each in (Lowering, Diagonal, DepthwiseLowering, PackedLowering, ElementwiseLowering, PoolingLowering)
-}
+from .program import Program
+from .tiled import TiledLayer
 
 
 def assemble(
@@ -27,9 +15,18 @@ def assemble(
     outputs: Sequence[str],
     timing: Timing | None = None,
 ) -> Program:
-    timing = timing or Timing(layout.config)
-    made = tuple(
-        Layer(layer.name, layer.output, layer.macs, sum((make_runs(EMITTERS[t.kind], t, timing) for t in layer.parts), ()))
-        for layer in layers
-    )
-    return layout.program(made, tuple(inputs), tuple(outputs))
+    """The program of ``layers``, by the passes that ``gemmary-opt`` runs on texts."""
+    from xdsl.dialects.builtin import ModuleOp  # takes 0.4 s to import, so only where something is compiled
+
+    from .ir.dialect import GraphContext
+    from .ir.programs import encode, program_of
+    from .passes.expand import Expand
+    from .passes.schedule import Schedule
+
+    context = GraphContext(config=layout.config, timing=timing)
+    program = program_of(context, "program", layout, layers, inputs, outputs)
+    module = ModuleOp([program])
+    for each in (Expand(), Schedule()):
+        each.apply(context, module)
+        module.verify()
+    return encode(context, layout.config, program)

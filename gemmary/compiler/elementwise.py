@@ -34,7 +34,11 @@ def lower_elementwise(config: Config, operation: Elementwise) -> tuple[Tiled, ..
     """The layer, tiled: words a job and slots an operand of least estimated cycles."""
     source, operands = operation.source, 3 if operation.requantization.residual else 2
     total, parts = source.words * source.positions, config.rows // config.columns
-    granules, lanes, room = config.rows / config.bus_bytes, config.rows // config.lanes, config.activation_words // operands
+    granules, lanes, room = (
+        config.rows / config.bus_bytes,
+        config.rows // config.lanes,
+        config.activation_words // operands,
+    )
 
     def slots(size):
         return min(MAX_SLOTS, room // size, -(-total // size))

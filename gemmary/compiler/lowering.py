@@ -30,9 +30,9 @@ which no estimate knows, are a larger part."""
 
 
 JOB = frozenset({"head", "image", "row", "column", "tile"})
-"""Dimensions along which jobs are cut; along the others, ``word``, ``ky`` and ``kx``, their sums are."""
+"""Dimensions along which jobs are cut; along the others, those of SUM, their sums are."""
 
-SUM = frozenset({"word", "ky", "kx"})
+SUM = frozenset({"k", "ky", "kx"})
 
 
 class Lowering:
@@ -49,7 +49,7 @@ class Lowering:
         self.builder, self.loops, self.config = builder, tiled.loops, builder.config
         self.operations, self.operation = tiled.operations, tiled.operations[0]
         self.activations, self.weights = (tiled.buffers[name].slots() for name in ("source", "weights"))
-        self.sums, self.words = tiled.buffers["sums"], largest(tiled.loops, "word")
+        self.sums, self.words = tiled.buffers["sums"], largest(tiled.loops, "k")
         self.drain = Drain(builder, tiled)
         self.part: float | None = None
         self.parts_left = MAX_PARTS
@@ -59,7 +59,10 @@ class Lowering:
     def tiled(cls, config: Config, operations: Sequence[Contraction], tiling: Tiling) -> Tiled:
         """The contractions, cut as ``tiling`` says."""
         operation, share = operations[0], operations[0].share
-        positions, tiles = operation.window.cuts(tiling.split), [("tile", steps(operation.weights.tiles[1], tiling.tiles))]
+        positions, tiles = (
+            operation.window.cuts(tiling.split),
+            [("tile", steps(operation.weights.tiles[1], tiling.tiles))],
+        )
         outer = positions + tiles if tiling.positions_outer else tiles + positions
         loops = nest(("head", [1] * len(operations)), *outer, *cls.sum_loops(operation, tiling))
         most = max(block.positions for block in operation.window.blocks(tiling.split))
@@ -81,7 +84,7 @@ class Lowering:
     def sum_loops(operation: Contraction, tiling: Tiling) -> list[tuple[str, list[int]]]:
         kh, kw = operation.window.kernel
         return [
-            ("word", steps(operation.source.words, tiling.words)),
+            ("k", steps(operation.source.words, tiling.words)),
             ("ky", steps(kh, tiling.tap_rows)),
             ("kx", steps(kw, tiling.tap_columns)),
         ]
@@ -98,7 +101,7 @@ class Lowering:
     @cached_property
     def chunks(self) -> list[Chunk]:
         """Of every job's sum."""
-        return [Chunk(*parts["word"], parts["ky"], parts["kx"]) for parts in walk(inside(self.loops, SUM))]
+        return [Chunk(*parts["k"], parts["ky"], parts["kx"]) for parts in walk(inside(self.loops, SUM))]
 
     def emit(self, job: Job, index: int, last: bool) -> None:
         """Job number ``index``. The first one starts, and the last one leaves, in parts: little work is left alone then."""

@@ -125,7 +125,9 @@ class _LayerCompiler:
             ),
         )
 
-    def _pool(self, reduction: Reduction, constant: int, requantization: Requantization) -> tuple[int, tuple[Tiled, ...]]:
+    def _pool(
+        self, reduction: Reduction, constant: int, requantization: Requantization
+    ) -> tuple[int, tuple[Tiled, ...]]:
         layer = self.layer
         window = self._window(kernel=layer.window, stride=layer.stride, padding=layer.padding).folded()
         pooling = Pooling(self._tensor(self.layer.input), self.result, window, reduction, constant, requantization)

@@ -62,5 +62,3 @@ def buffers_in(space: Space, **sizes: tuple[int, int]) -> dict[str, Buffer]:
             buffers[name] = Buffer(space, base, size, count)
         base += size * count
     return buffers
-
-

@@ -9,11 +9,15 @@ from xdsl.dialects.builtin import Builtin, BytesAttr, DenseIntOrFPElementsAttr, 
 from xdsl.dialects.func import Func
 from xdsl.ir import Dialect, SSAValue
 
+from ...config import Config
 from ...errors import InputError
+from ...performance.model import Timing
 from .contractions import Conv2D, MatMul
 from .edges import Constant, Dequantize, Float, Observe, Quantize, Reinterpret, Scale
+from .instructions import Isa
 from .normal import LayerNorm, Softmax
 from .shapes import Concat, Reshape, Transpose
+from .tile import Tile
 from .types import Quantized, numpy_dtype, shape_of, tensor_type
 from .vector import Add, AveragePool, MaxPool, Table
 
@@ -31,16 +35,21 @@ INLINE = 8
 
 @dataclass
 class GraphContext(Context):
-    """The dialects of the graph level, and the arrays of its constants by the name of their resource."""
+    """The dialects of all levels, and the arrays of constants by the name of their resource.
+
+    ``config`` and ``timing`` are what programs are made for; without them, the preset that a program names.
+    """
 
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    config: Config | None = None
+    timing: Timing | None = None
 
     def __post_init__(self):
-        for dialect in (Builtin, Func, Graph):
+        for dialect in (Builtin, Func, Graph, Tile, Isa):
             self.load_dialect(dialect)
 
     def clone(self) -> "GraphContext":
-        return GraphContext(self.allow_unregistered, arrays=dict(self.arrays))
+        return GraphContext(self.allow_unregistered, arrays=dict(self.arrays), config=self.config, timing=self.timing)
 
     def constant(self, name: str, array: np.ndarray, source: str = "") -> Constant:
         """A constant of ``array``; a large one becomes a resource called ``name``, or the like if that is taken."""
