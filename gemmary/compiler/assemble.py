@@ -1,11 +1,19 @@
 """From tiled layers to a program: through the tile level and that of instructions to their encoding."""
 
-from collections.abc import Sequence
+from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..config import Config
 from ..performance.model import Timing
 from .layout import Layout
 from .program import Program
 from .tiled import TiledLayer
+
+if TYPE_CHECKING:  # xDSL takes 0.4 s to import, so that happens only where something is compiled
+    from .ir import tile
+    from .ir.dialect import GraphContext
 
 
 def assemble(
@@ -15,18 +23,25 @@ def assemble(
     outputs: Sequence[str],
     timing: Timing | None = None,
 ) -> Program:
-    """The program of ``layers``, by the passes that ``gemmary-opt`` runs on texts."""
-    from xdsl.dialects.builtin import ModuleOp  # takes 0.4 s to import, so only where something is compiled
-
+    """The program of ``layers``."""
     from .ir.dialect import GraphContext
-    from .ir.programs import encode, program_of
+    from .ir.programs import program_of
+
+    context = GraphContext(timing=timing)
+    return lower(context, layout.config, [program_of(context, "program", layout, layers, inputs, outputs)])[0]
+
+
+def lower(context: GraphContext, config: Config, programs: Sequence[tile.Program]) -> list[Program]:
+    """The encoded form of programs at the tile level, by the passes that ``gemmary-opt`` runs on texts. ``context`` is then for
+    ``config``."""
+    from xdsl.dialects.builtin import ModuleOp
+
+    from .ir.programs import encode
     from .passes.expand import Expand
     from .passes.schedule import Schedule
 
-    context = GraphContext(config=layout.config, timing=timing)
-    program = program_of(context, "program", layout, layers, inputs, outputs)
-    module = ModuleOp([program])
+    context.config, module = config, ModuleOp(list(programs))
     for each in (Expand(), Schedule()):
         each.apply(context, module)
         module.verify()
-    return encode(context, layout.config, program)
+    return [encode(context, config, program) for program in programs]

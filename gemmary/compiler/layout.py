@@ -7,7 +7,6 @@ import numpy as np
 from ..config import Config
 from ..isa import DType
 from .memory import Memory
-from .program import Layer, Program
 from .requantization import Requantization
 from .row_packing import PaddedImages
 from .strips import Strips
@@ -56,7 +55,3 @@ class Layout:
     def table(self, requantization: Requantization) -> int | None:
         """Address of the table, None without one."""
         return None if requantization.table is None else self.memory.constant(table_bytes(requantization.table))
-
-    def program(self, layers: tuple[Layer, ...], inputs: tuple[str, ...], outputs: tuple[str, ...]) -> Program:
-        constants = tuple(self.memory.constants)
-        return Program(self.config, layers, self.tensors, inputs, outputs, constants, self.memory.allocate(0))

@@ -5,6 +5,7 @@ from enum import Enum
 
 from ..errors import InputError
 from ..isa import DType, Reduction
+from .chain.windows import WindowTensor
 from .contraction import Contraction
 from .elementwise import Elementwise
 from .operands import KeyOperand, RowOperand
@@ -20,7 +21,7 @@ from .window import Window
 RECORDS = {
     kind.__name__: kind
     for kind in (
-        Tensor, Stack, Turned, WeightTensor, PaddedImages, Strips, Window, KeyOperand, RowOperand, RowPacking,
+        Tensor, Stack, Turned, WeightTensor, PaddedImages, Strips, WindowTensor, Window, KeyOperand, RowOperand, RowPacking,
         Requantization, ResidualOperand, Contraction, Elementwise, Pooling, PackedConvolution,
     )
 }  # fmt: skip

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..isa import Space
+from .builder import Operation
 from .loops import Loop
 from .slots import Slots
 
@@ -36,13 +37,20 @@ class Tiled:
 
 
 @dataclass(frozen=True)
+class Emitted:
+    """What was emitted in one go, without a nest: the instructions of a run."""
+
+    operations: list[Operation]
+
+
+@dataclass(frozen=True)
 class TiledLayer:
-    """A layer of a program whose instructions are still to come; as ``Layer``."""
+    """A layer of a program whose instructions are still to come, or to be scheduled; as ``Layer``."""
 
     name: str
     output: str
     macs: int
-    parts: tuple[Tiled, ...]
+    parts: tuple[Tiled | Emitted, ...]
 
 
 class Emitter(Protocol):

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gemmary.compiler import ir
+from gemmary.compiler import ir, opt
 from gemmary.compiler.ir.types import numpy_dtype, shape_of, tensor_type
-from gemmary.compiler.passes import DEFAULT, PASSES, opt, run_pipeline
+from gemmary.compiler.passes import DEFAULT, PASSES, run_pipeline
 from gemmary.errors import InputError
 
 pytest.importorskip("onnx", reason="float operators need the extra onnx: pip install 'gemmary[onnx]'")

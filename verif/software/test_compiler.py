@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from gemmary.compiler import compile_conv2d, compile_matmul, compile_network
+from gemmary.compiler.assemble import assemble
 from gemmary.compiler.elementwise import Elementwise, lower_elementwise
 from gemmary.compiler.layout import Layout
-from gemmary.compiler.program import Layer
 from gemmary.compiler.requantization import Requantization
 from gemmary.compiler.strips import Strips
+from gemmary.compiler.tiled import TiledLayer
 from gemmary.compiler.window import Window
 from gemmary.config import PRESETS, Config
 from gemmary.errors import InputError
@@ -233,7 +234,7 @@ def test_elementwise_table(config):
     source, target = layout.tensor("x", x.shape), layout.tensor("y", x.shape)
     requantization = Requantization(table=table)
     operation = Elementwise(source, target, requantization, layout.table(requantization))
-    program = layout.program((Layer("table", "y", 0, lower_elementwise(config, operation)),), ("x",), ("y",))
+    program = assemble(layout, (TiledLayer("table", "y", 0, lower_elementwise(config, operation)),), ("x",), ("y",))
     assert np.array_equal(execute_interleaved(program, {"x": x}, rng)["y"], numerics.table(x, table))
 
 

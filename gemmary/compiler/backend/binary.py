@@ -35,7 +35,8 @@ from ..strips import Strips
 from ..tensor import Stack, Tensor, Turned
 from ..weights import WeightTensor
 from ..window import Window
-from .compiled import Compiled, Step, names_of
+from .compiled import Compiled, Step
+from .names import names_of
 from .partition import Segment
 
 MAGIC, VERSION = b"GEMMARY\0", 1

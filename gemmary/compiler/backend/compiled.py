@@ -8,10 +8,12 @@ from xdsl.ir import Operation, SSAValue
 
 from ...config import Config
 from ...errors import InputError
+from ..assemble import lower
 from ..ir.model import Model
 from ..program import Program
-from .generate import Generator, Unsupported
-from .partition import Segment, fallbacks, keep_on_host, reason_on_host, segments
+from .names import names_of
+from .partition import Segment, fallbacks, reason_on_host
+from .tile import tile_model
 from .work import macs_of, moved_bytes
 
 
@@ -62,24 +64,9 @@ def compile_model(
     addresses reach.
     """
     names = names_of(model)
-    steps, failed, known = [], True, {}
-    while failed:  # an operator that the code generator refuses stays on the host: the segments are other ones then
-        failed, steps = False, []
-        for segment in segments(model):
-            program = None
-            operands = segment.ops, names, segment.inputs, segment.outputs
-            key = segment.ops, segment.inputs, segment.outputs
-            if segment.on_device and key in known:
-                program = known[key]
-            elif segment.on_device:
-                progress(", ".join(names[op.results[0]] for op in segment.ops))
-                try:
-                    program = known[key] = Generator(config, model.context, *operands).program()
-                except Unsupported as error:
-                    keep_on_host(error.op, str(error))
-                    failed = True
-                    break
-            steps.append(Step(segment, program))
+    made = tile_model(model, config, names, progress)
+    encoded = iter(lower(model.context, config, [program for _, program in made if program is not None]))
+    steps = [Step(segment, None if program is None else next(encoded)) for segment, program in made]
     compiled = Compiled(model, config, tuple(steps), names)
     if strict and compiled.warnings:
         raise InputError(f"{compiled.warnings[0]} (--strict forbids it)")
@@ -89,25 +76,6 @@ def compile_model(
             f"{1 << config.address_bits}"
         )
     return compiled
-
-
-def names_of(model: Model) -> dict[SSAValue, str]:
-    """A unique name for every value: that of the input, or of the operator of the model that it comes from."""
-    names, taken = {}, set()
-
-    def give(value: SSAValue, name: str) -> None:
-        unique, i = name, 1
-        while unique in taken:
-            unique, i = f"{name}:{i}", i + 1
-        names[value] = unique
-        taken.add(unique)
-
-    for name, value in model.inputs.items():
-        give(value, name)
-    for op in model.operations:
-        for value in op.results:
-            give(value, op.source or op.name.removeprefix("graph."))
-    return names
 
 
 def label(op: Operation) -> str:

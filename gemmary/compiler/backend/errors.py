@@ -11,7 +11,7 @@ from ..ir.edges import Constant, Dequantize, Quantize, Reinterpret
 from ..ir.interpreter import evaluate, interpret
 from ..ir.model import Model
 from ..ir.types import quantization
-from .compiled import names_of
+from .names import names_of
 
 
 def signal_to_noise(model: Model, lowered: Model, inputs: Mapping[str, np.ndarray]) -> dict[str, float]:

@@ -11,20 +11,20 @@ from ...config import Config
 from ...errors import InputError
 from ...isa import DType, Reduction
 from ...performance.model import Timing
-from ..assemble import assemble
 from ..contraction import Contraction
 from ..elementwise import Elementwise, lower_elementwise
 from ..first import compile_first
 from ..ir.contractions import Conv2D, MatMul
 from ..ir.dialect import GraphContext
+from ..ir.programs import program_of
 from ..ir.shapes import Concat, Reshape
+from ..ir.tile import Program
 from ..ir.types import quantization, shape_of
 from ..ir.vector import Add, AveragePool, MaxPool, Table
 from ..layout import Layout
 from ..lowering import lower_contraction
 from ..operands import KeyOperand, RowOperand
 from ..pooling import Pooling, lower_pooling
-from ..program import Program
 from ..requantization import Requantization, ResidualOperand
 from ..scales import mantissa_and_shift
 from ..tensor import Stack, Tensor
@@ -62,7 +62,8 @@ class Generator:
         self.tensors: dict[SSAValue, Tensor] = {}
         self.stacks: dict[SSAValue, Stack] = {}
 
-    def program(self) -> Program:
+    def program(self, label: str) -> Program:
+        """At the tile level."""
         layers = []
         for op in self.ops:
             try:
@@ -75,7 +76,7 @@ class Generator:
         for value in self.outputs:  # a view is read through a name of its own
             if self.names[value] not in self.layout.tensors:
                 self.layout.tensors[self.names[value]] = self.tensors[value]
-        return assemble(self.layout, layers, inputs, outputs, self.timing)
+        return program_of(self.context, label, self.layout, layers, inputs, outputs)
 
     def _lower(self, op: Operation) -> tuple[Tiled, ...] | None:
         match op:

@@ -1,20 +1,22 @@
 """compile_chain: a whole small network as one program, its activations on the chip."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from ...config import Config
 from ...errors import InputError
-from ...isa import DType, Opcode, Space, encode_program
+from ...isa import DType, Opcode, Space
 from ...performance.model import Timing, estimate
 from ...workloads import INPUT, Conv, Mean, Network, Step, is_depthwise
+from ..assemble import assemble
 from ..builder import Builder, Region
 from ..depthwise import fits_window
 from ..layout import Layout
-from ..program import Layer, Program
+from ..program import Program
 from ..regions import load_bytes
 from ..requantization import ResidualOperand
-from ..runs import Run
-from ..schedule import schedule
+from ..tiled import Emitted, TiledLayer
 from ..transfer import Loop, transfer_fields
 from ..values import RESIDUAL_ZERO_POINT, residual_scale
 from ..weights import parameter_bytes
@@ -77,12 +79,14 @@ class Chain:
             if not isinstance(step.operation, Mean):  # those are made word by word, with what they read
                 self._kind(step)(self, step, number).emit()
                 self.means.emit()
-        stream = schedule(self.timing, self.builder.cut())
-        code = encode_program(stream)
-        address = self.layout.memory.allocate(0)
-        run = Run(code, estimate(self.timing, code, address).cycles)
-        layer = Layer(self.network.name, self.last, self.network.macs, (run,))
-        return self.layout.program((layer,), (INPUT,), tuple(name for name in self.layout.tensors if name != INPUT))
+        layer = TiledLayer(self.network.name, self.last, self.network.macs, (Emitted(self.builder.cut()),))
+        outputs = tuple(name for name in self.layout.tensors if name != INPUT)
+        program = assemble(self.layout, (layer,), (INPUT,), outputs, self.timing)
+        (layer,) = program.layers
+        (run,) = layer.runs
+        # A single run: where its instructions lie is known, and counts.
+        cycles = estimate(self.timing, run.code, program.code_address).cycles
+        return replace(program, layers=(replace(layer, runs=(replace(run, expected_cycles=cycles),)),))
 
     def _kind(self, step: Step):
         operation = step.operation

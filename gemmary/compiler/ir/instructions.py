@@ -11,7 +11,7 @@ they stand in the order of the stream, and the fields ``wait`` and ``signal`` ha
 from typing import ClassVar
 
 from xdsl.dialects.builtin import IntegerAttr
-from xdsl.ir import Data, Dialect
+from xdsl.ir import Block, Data, Dialect, Region
 from xdsl.irdl import (
     IRDLOperation,
     irdl_attr_definition,
@@ -27,6 +27,7 @@ from xdsl.utils.exceptions import VerifyException
 
 from ...errors import InputError
 from ...isa import CAUSE_DOC, Engine, Instruction, Opcode, check
+from ..builder import Operation as Emitted
 from .tile import TOKEN, Container, Token, number, parse_after, print_after
 
 HIDDEN = ("opcode", "version")
@@ -157,6 +158,20 @@ class Run(Container):
             raise VerifyException("isa.run: all instructions must be scheduled, or none")
         if (self.cycles is not None) != (True in scheduled):
             raise VerifyException("isa.run: cycles belong to a run that is scheduled")
+
+
+def run_of(operations: list[Emitted]) -> Run:
+    """The run of these instructions, which wait for tokens."""
+    made, tokens = [], {}
+    for each in operations:
+        mine = tokens.setdefault(each.engine, [])
+        after = [tokens[engine][count - 1] for engine, count in enumerate(each.after) if count]
+        op = OPERATIONS[each.instruction.opcode].create(
+            operands=after, result_types=[TOKEN], properties={"fields": Fields(each.instruction)}
+        )
+        mine.append(op.token)
+        made.append(op)
+    return Run.create(regions=[Region(Block(made))])
 
 
 Isa = Dialect("isa", [Run, *OPERATIONS.values()], [Fields])

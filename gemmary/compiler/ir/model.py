@@ -16,6 +16,7 @@ from xdsl.utils.exceptions import DiagnosticException, ParseError, VerifyExcepti
 from ...errors import InputError
 from .dialect import GraphContext
 from .edges import Constant
+from .tile import ExternalConstant
 from .types import element_of, numpy_dtype, shape_of
 
 MAIN = "main"
@@ -104,7 +105,10 @@ class Model:
 
     def save(self, path: Path) -> None:
         """Writes the text to ``path`` and the arrays that it uses beside it, with the suffix .npz."""
-        used = {op.resource.data for op in self.module.walk() if isinstance(op, Constant) and op.resource is not None}
+        held = [
+            op for op in self.module.walk() if isinstance(op, Constant | ExternalConstant) and op.resource is not None
+        ]
+        used = {op.resource.data for op in held}
         try:
             path.write_text(self.text(), encoding="utf-8")
             if used:

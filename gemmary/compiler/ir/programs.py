@@ -12,7 +12,7 @@ from ...isa import encode_program
 from .. import program as encoded
 from ..layout import Layout
 from ..runs import Run
-from ..tiled import TiledLayer
+from ..tiled import Emitted, TiledLayer
 from . import instructions as isa
 from .dialect import GraphContext
 from .nests import nest_of
@@ -36,7 +36,7 @@ def program_of(
         properties = {"address": IntegerAttr(address, 64), "resource": StringAttr(name)}
         body.append(ExternalConstant.create(properties=properties))
     for layer in layers:
-        nests = Region(Block([nest_of(tiled) for tiled in layer.parts]))
+        nests = Region(Block([isa.run_of(p.operations) if isinstance(p, Emitted) else nest_of(p) for p in layer.parts]))
         texts = {"label": StringAttr(layer.name), "output": StringAttr(layer.output)}
         body.append(Layer.create(properties=texts | {"macs": IntegerAttr(layer.macs, 64)}, regions=[nests]))
     properties = {

@@ -7,8 +7,8 @@
         tile.nest "contraction" <[Contraction(…)]> {
           %0 = tile.buffer "source" activation 2 x 64 at 0
           …
-          %4 = tile.for "row" [4, 4] {
-            %5 = tile.load %0
+          %4 = tile.for "row" [7 of 4, 3] {
+            %5 = tile.load(%0)
             …
 
 A layer holds nests, and after ``expand`` the runs of instructions that they became (dialect ``isa``). Operations are records: what
@@ -16,9 +16,10 @@ is computed, with places in external memory; loops say in which parts and order,
 """
 
 from collections.abc import Sequence
+from itertools import groupby
 
 from xdsl.dialects.builtin import ArrayAttr, DenseArrayBase, IntegerAttr, StringAttr, i64
-from xdsl.ir import Block, Dialect, Operation, ParametrizedAttribute, Region, SSAValue, TypeAttribute
+from xdsl.ir import Block, Dialect, ParametrizedAttribute, Region, SSAValue, TypeAttribute
 from xdsl.irdl import (
     AttrSizedOperandSegments,
     IRDLOperation,
@@ -271,13 +272,22 @@ class For(Container):
     def parse(cls, parser: Parser) -> "For":
         dim = parser.parse_str_literal()
         start = parser.parse_integer() if parser.parse_optional_keyword("from") is not None else 0
-        read = parser.parse_comma_separated_list
-        sizes = read(parser.Delimiter.SQUARE, lambda: parser.parse_integer(allow_boolean=False))
-        return cls.of(Loop(dim, tuple(sizes), (), start), cls.parse_body(parser))
+        sizes = parser.parse_comma_separated_list(parser.Delimiter.SQUARE, lambda: cls._some(parser))
+        return cls.of(Loop(dim, sum(sizes, ()), (), start), cls.parse_body(parser))
+
+    @staticmethod
+    def _some(parser: Parser) -> tuple[int, ...]:
+        """``4``, or ``7 of 4``."""
+        size = parser.parse_integer(allow_boolean=False)
+        if parser.parse_optional_keyword("of") is None:
+            return (size,)
+        return (parser.parse_integer(allow_boolean=False),) * size
 
     def print(self, printer: Printer) -> None:
         start = f" from {self.start.value.data}" if self.start.value.data else ""
-        printer.print_string(f" {quoted(self.dim)}{start} {list(self.sizes.get_values())}")
+        counts = [(size, len(list(some))) for size, some in groupby(self.sizes.get_values())]
+        sizes = ", ".join(f"{count} of {size}" if count > 1 else str(size) for size, count in counts)
+        printer.print_string(f" {quoted(self.dim)}{start} [{sizes}]")
         self.print_body(printer)
 
     def verify_(self) -> None:
@@ -370,7 +380,3 @@ Tile = Dialect(
     [Program, ExternalTensor, ExternalConstant, Layer, Nest, AllocateBuffer, For, Load, Multiply, Vector, Store],
     [Token, OnChip, Record],
 )
-
-
-def first(block: Block, kind: type[Operation]) -> Operation | None:
-    return next((op for op in block.ops if isinstance(op, kind)), None)

@@ -3,18 +3,16 @@
 from dataclasses import dataclass
 
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import Block, Region
 from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 
-from ...config import preset
+from ...config import Config, preset
 from ...errors import InputError
-from ..builder import Operation
 from ..emitters import EMITTERS
 from ..ir.dialect import GraphContext
-from ..ir.instructions import OPERATIONS, Fields, Run
+from ..ir.instructions import Run, run_of
 from ..ir.nests import nest_of
-from ..ir.tile import TOKEN, Nest, Program
+from ..ir.tile import Nest, Program
 from ..runs import emit_runs
 
 
@@ -28,9 +26,15 @@ class Expand(ModulePass):
                 config = ctx.config or preset(program.config.data)
                 for layer in program.layers():
                     for nest in [each for each in layer.body.block.ops if isinstance(each, Nest)]:
-                        _check(nest)
-                        runs = [_run(each) for each in emit_runs(EMITTERS[nest.kind.data], config, nest.tiled)]
-                        Rewriter.replace_op(nest, runs, [])
+                        Rewriter.replace_op(nest, _expanded(nest, config), [])
+
+
+def _expanded(nest: Nest, config: Config) -> list[Run]:
+    _check(nest)
+    try:
+        return [run_of(each) for each in emit_runs(EMITTERS[nest.kind.data], config, nest.tiled)]
+    except (KeyError, ValueError, ZeroDivisionError):
+        raise InputError(f"loops and buffers of a nest {nest.kind.data!r} do not fit its operations") from None
 
 
 def _check(nest: Nest) -> None:
@@ -43,16 +47,3 @@ def _check(nest: Nest) -> None:
         same = False
     if not same:
         raise InputError(f"the steps of a nest {nest.kind.data!r} are not those that this code generator takes")
-
-
-def _run(operations: list[Operation]) -> Run:
-    made, tokens = [], {}
-    for each in operations:
-        mine = tokens.setdefault(each.engine, [])
-        after = [tokens[engine][count - 1] for engine, count in enumerate(each.after) if count]
-        op = OPERATIONS[each.instruction.opcode].create(
-            operands=after, result_types=[TOKEN], properties={"fields": Fields(each.instruction)}
-        )
-        mine.append(op.token)
-        made.append(op)
-    return Run.create(regions=[Region(Block(made))])

@@ -1,6 +1,6 @@
 """Pipelines of passes, by name: the IR is verified after each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from xdsl.passes import ModulePass, PassPipeline
 from xdsl.utils.arg_spec import parse_pipeline
@@ -40,9 +40,13 @@ MARK = "sink-scalars,mark-quantized"
 
 
 def run_pipeline(
-    model: Model, pipeline: str = DEFAULT, watch: Callable[[str, Model], None] = lambda name, model: None
+    model: Model,
+    pipeline: str = DEFAULT,
+    watch: Callable[[str, Model], None] = lambda name, model: None,
+    passes: Mapping[str, type[ModulePass]] = PASSES,
 ) -> Model:
-    """``model``, changed in place by the passes of ``pipeline`` (``name{option=value},name``). ``watch`` is called after each.
+    """``model``, changed in place by the passes of ``pipeline`` (``name{option=value},name``), which are among ``passes``.
+    ``watch`` is called after each.
 
     InputError for a pass that is unknown, and, naming the pass, where one leaves an invalid model.
     """
@@ -53,11 +57,11 @@ def run_pipeline(
             raise
         raise InputError(f"pipeline {pipeline!r} cannot be read") from None
     for name in names:
-        if name not in PASSES:
-            raise InputError(f"unknown pass {name!r}: choose of {', '.join(PASSES)}")
+        if name not in passes:
+            raise InputError(f"unknown pass {name!r}: choose of {', '.join(passes)}")
     try:
         passes = PassPipeline.parse_spec(
-            {name: lambda kind=kind: kind for name, kind in PASSES.items()}, pipeline
+            {name: lambda kind=kind: kind for name, kind in passes.items()}, pipeline
         ).passes
     except (ValueError, TypeError) as error:
         raise InputError(f"pipeline {pipeline!r}: {error}") from None

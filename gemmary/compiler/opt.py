@@ -4,14 +4,21 @@ import argparse
 import sys
 from pathlib import Path
 
-from ...errors import GemmaryError, InputError
-from ..ir.model import load, parse
-from .pipeline import DEFAULT, PASSES, run_pipeline
+from ..errors import GemmaryError, InputError
+from .backend.tile import Tile
+from .ir.model import load, parse
+from .passes import DEFAULT, PASSES, run_pipeline
+from .passes.expand import Expand
+from .passes.schedule import Schedule
+
+ALL_PASSES = PASSES | {each.name: each for each in (Tile, Expand, Schedule)}
+"""From a front end's model to instructions."""
 
 EPILOG = """examples:
   gemmary-opt model.mlir -p dead-code
   gemmary-opt model.mlir -p raise-contractions,cancel-transposes -o raised.mlir
-  gemmary-opt - < model.mlir               the whole pipeline; constants must stand in the text
+  gemmary-opt - < model.mlir               all of the graph level; constants must stand in the text
+  gemmary-opt lowered.mlir -p 'tile{config="small"},expand,schedule'
 """
 
 
@@ -19,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Exit status 0, or 2 for a text, an array or a pipeline that makes no sense."""
     options = _parser().parse_args(arguments)
     if options.list:
-        for name, kind in PASSES.items():
+        for name, kind in ALL_PASSES.items():
             print(f"{name:20} {sys.modules[kind.__module__].__doc__.splitlines()[0]}")
         return 0
     try:
@@ -33,12 +40,14 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gemmary-opt",
-        description="Runs passes on a model at the graph level, and prints the result.",
+        description="Runs passes on a model, at any level, and prints the result.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("file", nargs="?", default="-", help="the text, or - for stdin (default)")
-    parser.add_argument("-p", "--pipeline", default=DEFAULT, help="passes, separated by commas (default: all of them)")
+    parser.add_argument(
+        "-p", "--pipeline", default=DEFAULT, help="passes, separated by commas (default: those of the graph level)"
+    )
     parser.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="write text and arrays (FILE's name, .npz) here"
     )
@@ -60,7 +69,7 @@ def _run(options: argparse.Namespace) -> None:
         if options.each:
             print(f"// after {name}\n{model.text()}")
 
-    run_pipeline(model, options.pipeline, watch)
+    run_pipeline(model, options.pipeline, watch, ALL_PASSES)
     if options.output:
         model.save(options.output)
     elif not options.each:

@@ -1,0 +1,58 @@
+"""Tile: operators of the machine become tiled operators, a program for each segment of the model."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import SSAValue
+from xdsl.passes import ModulePass
+
+from ...config import Config, preset
+from ..ir.dialect import GraphContext
+from ..ir.model import Model
+from ..ir.tile import Program
+from .generate import Generator, Unsupported
+from .names import names_of
+from .partition import Segment, keep_on_host, segments
+
+
+@dataclass(frozen=True)
+class Tile(ModulePass):
+    """``config``: the preset to compile for. The graph level stays in front of the programs: the host runs what is left of it."""
+
+    name = "tile"
+    config: str = "base"
+
+    def apply(self, ctx: GraphContext, op: ModuleOp) -> None:
+        model = Model(op, ctx)
+        made = tile_model(model, ctx.config or preset(self.config), names_of(model))
+        op.body.block.add_ops([program for _, program in made if program is not None])
+
+
+def tile_model(
+    model: Model,
+    config: Config,
+    names: dict[SSAValue, str],
+    progress: Callable[[str], None] = lambda operators: None,
+) -> list[tuple[Segment, Program | None]]:
+    """Segments in order, each with its program at the tile level, or None where the host runs it.
+
+    An operator that the code generator refuses stays on the host, marked with the reason. ``progress`` hears of each
+    program's operators.
+    """
+    known = {}
+    while True:
+        made = []
+        for segment in segments(model):
+            key = segment.ops, segment.inputs, segment.outputs
+            if segment.on_device and key not in known:
+                progress(", ".join(names[op.results[0]] for op in segment.ops))
+                label = f"{model.function.sym_name.data}.{len(known)}"
+                try:
+                    known[key] = Generator(config, model.context, segment.ops, names, *key[1:]).program(label)
+                except Unsupported as error:
+                    keep_on_host(error.op, str(error))
+                    break
+            made.append((segment, known[key] if segment.on_device else None))
+        else:
+            return made
