@@ -63,7 +63,7 @@ SOURCE = (Path(__file__).parent / "levels" / "tile.mlir").read_text()
 
 
 @pytest.mark.parametrize(
-    "old, new",
+    ("old", "new"),
     [
         ('"column" [4 of 64]', '"column" [64, 28, 64, 64, 36]'),
         ('"k" [2]', '"k" [2 of 1]'),
@@ -87,7 +87,7 @@ def test_loops_and_buffers_may_be_changed_by_hand(old, new):
 
 
 @pytest.mark.parametrize(
-    "old, new, sentence",
+    ("old", "new", "sentence"),
     [
         ('nest "pooling"', 'nest "pulling"', "no code generator is called 'pulling'"),
         ('"source" activation', '"sauce" activation', "are not those that this code generator takes"),
