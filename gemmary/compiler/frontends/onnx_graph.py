@@ -25,7 +25,7 @@ class OnnxGraph:
 
     def __init__(self, model: onnx.ModelProto):
         self.given = model
-        self.nodes: list[onnx.NodeProto] = list(model.graph.node)
+        self.nodes: list[onnx.NodeProto] = [_copy(node) for node in model.graph.node]
         self.constants = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
         self.opset = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
         self.outputs = {value.name for value in model.graph.output}
@@ -198,3 +198,9 @@ class OnnxGraph:
             steps = self.constants.get(node.input[4]) if len(node.input) > 4 else np.ones(1)
             return before if steps is not None and (steps > 0).all() else None
         return None
+
+
+def _copy(node: onnx.NodeProto) -> onnx.NodeProto:
+    copy = onnx.NodeProto()
+    copy.CopyFrom(node)
+    return copy

@@ -1,8 +1,8 @@
 """Transposes move down through what works on single numbers, until two of them cancel; a dense layer takes a flattened image
 as it lies in the machine.
 
-A transpose that only moves axes of size 1 is a reshape. ``matmul(reshape(image))`` becomes a convolution whose kernel is the
-whole image, its weights in the order of the machine.
+A transpose that only moves axes of size 1 is a reshape, and any transpose moves down through a reshape that only adds or drops
+such axes. ``matmul(reshape(image))`` becomes a convolution whose kernel is the whole image, its weights in the order of the machine.
 """
 
 from dataclasses import dataclass
@@ -62,7 +62,22 @@ def _reshape(ctx: GraphContext, op: Reshape) -> bool:
     if isinstance(op.input.owner, Reshape):
         replace(op, reshape(op, op.input.owner.input, shape_of(op.result)))
         return True
-    return False
+    return isinstance(op.input.owner, Transpose) and _below(op, op.input.owner)
+
+
+def _below(op: Reshape, before: Transpose) -> bool:
+    """A reshape that only adds or drops axes of size 1 changes places with the transpose before it."""
+    shape, axes = shape_of(op.result), before.permutation.get_values()
+    moved = [axis for axis, n in zip(axes, shape_of(op.input)) if n > 1]  # of the input, in the order of the result
+    places = [place for place, n in enumerate(shape) if n > 1]
+    if [shape_of(before.input)[axis] for axis in moved] != [shape[place] for place in places]:
+        return False
+    unmoved, back = list(shape), list(range(len(shape)))
+    for place, axis in zip(places, sorted(moved)):
+        unmoved[place] = shape_of(before.input)[axis]
+        back[places[moved.index(axis)]] = place
+    replace(op, transpose(op, reshape(op, before.input, unmoved), back))
+    return True
 
 
 def _sink(ctx: GraphContext, op: Operation) -> bool:
