@@ -6,6 +6,7 @@ such axes. ``matmul(reshape(image))`` becomes a convolution whose kernel is the 
 """
 
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from xdsl.dialects.builtin import ModuleOp, TensorType
@@ -15,13 +16,14 @@ from xdsl.passes import ModulePass
 from ..ir.base import integer, ints
 from ..ir.contractions import Conv2D, MatMul
 from ..ir.dialect import GraphContext
-from ..ir.edges import Dequantize, Quantize, Reinterpret
+from ..ir.edges import Dequantize, Float, Quantize, Reinterpret
 from ..ir.shapes import Concat, Reshape, Transpose
 from ..ir.types import element_of, shape_of, tensor_type
 from ..ir.vector import Add, Table
 from .dead_code import DeadCode
 from .layout import reshape, transpose
 from .matching import insert, operations, replace
+from .raise_tables import ELEMENTWISE
 
 THROUGH = (Table, Add, Dequantize, Quantize, Reinterpret, Concat)
 
@@ -34,7 +36,7 @@ class CancelTransposes(ModulePass):
         changed = True
         while changed:
             changed = False
-            for each in operations(op, Transpose, Reshape, MatMul, *THROUGH):
+            for each in operations(op, Transpose, Reshape, MatMul, Float, *THROUGH):
                 changed |= _STEPS.get(type(each), _sink)(ctx, each)
             DeadCode().apply(ctx, op)
 
@@ -44,7 +46,7 @@ def _transpose(ctx: GraphContext, op: Transpose) -> bool:
     if axes == tuple(range(len(axes))):
         replace(op, op.input)
         return True
-    if [axis for axis in axes if shape[axis] > 1] == [axis for axis in range(len(axes)) if shape[axis] > 1]:
+    if _moves_ones(shape, axes):
         replace(op, reshape(op, op.input, shape_of(op.result)))
         return True
     before = op.input.owner
@@ -106,6 +108,41 @@ def _sink(ctx: GraphContext, op: Operation) -> bool:
     return True
 
 
+def _float(ctx: GraphContext, op: Float) -> bool:
+    """An operator on single numbers, such as a product of an image with a factor for each channel: what is not transposed alike is
+    spread over the others, and only needs its axes of size 1 in other places."""
+    if op.domain.data or op.kind.data not in ELEMENTWISE or len(op.results) != 1:
+        return False
+    shape, found = shape_of(op.results[0]), [v for v in op.inputs if isinstance(v.owner, Transpose)]
+    full = [value.owner for value in found if shape_of(value) == shape]
+    if not full:
+        return False
+    axes = full[0].permutation.get_values()
+    back = [axes.index(i) for i in range(len(axes))]
+    operands = []
+    for value in op.inputs:
+        if isinstance(value.owner, Transpose) and value.owner.permutation.get_values() == axes:
+            operands.append(value.owner.input)
+        elif prod(shape_of(value)) == 1:
+            operands.append(value)
+        elif len(shape_of(value)) == len(axes) and _moves_ones(shape_of(value), back):
+            operands.append(reshape(op, value, [shape_of(value)[axis] for axis in back]))
+        else:
+            return False
+    kind = TensorType(element_of(op.results[0]), [shape[axis] for axis in back])
+    attributes = dict(op.attributes)
+    moved = Float.build(
+        operands=[operands], result_types=[[kind]], properties=dict(op.properties), attributes=attributes
+    )
+    replace(op, transpose(op, insert(op, moved), axes))
+    return True
+
+
+def _moves_ones(shape, axes) -> bool:
+    """Whether a transpose moves axes of size 1 only."""
+    return [axis for axis in axes if shape[axis] > 1] == [axis for axis in range(len(axes)) if shape[axis] > 1]
+
+
 def _data(op: Operation) -> list[SSAValue]:
     return list(op.operands[:1] if isinstance(op, Table) else op.operands)
 
@@ -137,4 +174,4 @@ def _dense(ctx: GraphContext, op: MatMul) -> bool:
     return True
 
 
-_STEPS = {Transpose: _transpose, Reshape: _reshape, MatMul: _dense}
+_STEPS = {Transpose: _transpose, Reshape: _reshape, MatMul: _dense, Float: _float}
