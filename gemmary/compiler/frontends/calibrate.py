@@ -1,69 +1,70 @@
-"""Ranges for what is marked as to be quantized: a float model runs on calibration data, and the range of least error wins.
+"""Ranges for what is marked as to be quantized: a float model runs on calibration data, and minimum and maximum count.
 
-The error is the mean square of what rounding and clipping change: of the marked tensor, or, where it is the argument of a function
-that becomes a table (GELU), of the function. So an argument is not resolved where the function is flat.
+Clipping has been tried and loses: a few channels of a transformer are large on purpose, and what clipping does to them adds up
+over a sum, where rounding averages out. Only the argument of a function that becomes a table (GELU) ends earlier: where the
+function does not change any more.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from xdsl.ir import SSAValue
 
 from ...errors import InputError
-from ..ir import numerics
 from ..ir.base import real
 from ..ir.edges import Observe
 from ..ir.interpreter import interpret
 from ..ir.model import Model
 from ..ir.types import shape_of
 from ..passes.functions import apply, root_of
-from ..passes.insert_quantization import quantization_of
 from ..passes.matching import uses
 
-SAMPLES, OF_ONE = 1 << 14, 1 << 12
-"""Numbers of a tensor that the search looks at, in all and at most of one run; minimum and maximum are those of all."""
+GRID = 1 << 13
+"""Places at which a function is looked at."""
 
-SHRINK = np.linspace(1.0, 0.1, 19)
-"""Parts of the whole range that are tried, on either side."""
-
-ROUNDS = 2
-EVERY = np.arange(-128, 128, dtype=np.int8)
+FLAT = 0.25
+"""Steps of its result that a function may change by beyond the range of its argument."""
 
 
-def calibrate(model: Model, calibration: Mapping[str, np.ndarray]) -> Model:
-    """``model`` with the ranges of its marks. ``calibration``: arrays by input, samples along axis 0, of which the model takes its
-    own first size at a time. InputError for wrong inputs, and where there are too few of them."""
-    seen: dict[SSAValue, list[np.ndarray]] = {}
-    ends: dict[SSAValue, list[float]] = {}
+@dataclass(frozen=True)
+class Ends:
+    """Minimum and maximum of a tensor, for each channel (index of its last axis)."""
+
+    low: np.ndarray
+    high: np.ndarray
+
+    @property
+    def whole(self) -> tuple[float, float]:
+        return float(self.low.min()), float(self.high.max())
+
+
+def calibrate(model: Model, calibration: Mapping[str, np.ndarray]) -> dict[Observe, Ends]:
+    """Gives the marks of ``model`` their ranges, and returns those of their channels. ``calibration``: arrays by input, samples along
+    axis 0, of which the model takes its own first size at a time. InputError for wrong inputs, and where there are too few."""
+    ends: dict[Observe, Ends] = {}
 
     def observe(op, results) -> None:
         if isinstance(op, Observe):
-            if not np.isfinite(results[0]).all():
-                raise InputError(f"operator {op.source!r}: with the calibration data it is not finite")
-            seen.setdefault(op.result, []).append(_some(results[0], OF_ONE))
-            ends.setdefault(op.result, []).extend([float(results[0].min()), float(results[0].max())])
+            ends[op] = _widened(ends.get(op), op, results[0])
 
-    batches = list(_batches(model, calibration))
-    for batch in batches:
+    for batch in _batches(model, calibration):
         interpret(model, batch, observe)
-    for op in model.operations:
-        if isinstance(op, Observe):
-            whole = min(ends[op.result]), max(ends[op.result])
-            numbers = np.concatenate(seen[op.result])
-            low, high = _range(numbers, whole, op.symmetric is not None, _function(model, op, *whole))
-            op.properties["low"], op.properties["high"] = real(low), real(high)
-    return model.verify("calibration")
+    for op, each in ends.items():
+        set_range(op, *each.whole)
+    for op, each in ends.items():
+        function = _function(model, op)
+        if function is not None:
+            set_range(op, *_where_it_changes(function, *each.whole))
+    model.verify("calibration")
+    return ends
 
 
-def _some(array: np.ndarray, count: int) -> np.ndarray:
-    """``count`` numbers from everywhere, the same ones every time; all of them if there are no more."""
-    flat = array.reshape(-1)
-    if flat.size > count:
-        flat = flat[np.random.default_rng(0).integers(0, flat.size, count)]
-    return flat.astype(np.float32)
+def set_range(op: Observe, low: float, high: float) -> None:
+    op.properties["low"], op.properties["high"] = real(low), real(high)
 
 
-def _batches(model: Model, calibration: Mapping[str, np.ndarray]):
+def _batches(model: Model, calibration: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
     inputs = model.inputs
     for name in inputs:
         if name not in calibration:
@@ -77,45 +78,46 @@ def _batches(model: Model, calibration: Mapping[str, np.ndarray]):
         yield {name: calibration[name][i * size : (i + 1) * size] for name, size in sizes.items()}
 
 
-def _function(model: Model, op: Observe, low: float, high: float):
-    """What is read of a mark between ``low`` and ``high``: itself, or the one function up to the next mark."""
-    value = _result(model, op)
-    if value is None:
-        return lambda numbers: numbers
-    grid = np.linspace(min(low, 0.0), max(high, 0.0), 1 << 13).astype(np.float32)
-    results = apply(model.context, model.opset, value, op.result, grid)
-    return lambda numbers: np.interp(numbers, grid, results)
+def _widened(before: Ends | None, op: Observe, array: np.ndarray) -> Ends:
+    if not np.isfinite(array).all():
+        raise InputError(f"operator {op.source!r}: with the calibration data it is not finite")
+    rows = array.reshape(-1, array.shape[-1] if array.ndim else 1)
+    low, high = rows.min(axis=0), rows.max(axis=0)
+    return Ends(low, high) if before is None else Ends(np.minimum(low, before.low), np.maximum(high, before.high))
 
 
-def _result(model: Model, op: Observe) -> SSAValue | None:
+def _function(model: Model, op: Observe) -> Callable[[np.ndarray], tuple[np.ndarray, float]] | None:
+    """What numbers become up to the next mark, and the step of that; None where there is no one function."""
+    mark = _next_mark(model, op)
+    if mark is None:
+        return None
+    step = (max(mark.high.value.data, 0.0) - min(mark.low.value.data, 0.0)) / 255
+    return lambda numbers: (apply(model.context, model.opset, mark.input, op.result, numbers), step)
+
+
+def _next_mark(model: Model, op: Observe) -> Observe | None:
+    def depends(value: SSAValue) -> bool:
+        return value is not op.result and root_of(model.context, value) is op.result
+
     left, known = list(uses(op.result)), set()
     while left:
         each = left.pop()
         if isinstance(each, Observe):
-            return each.input if root_of(model.context, each.input) is op.result else None
-        if each not in known and len(each.results) == 1 and root_of(model.context, each.results[0]) is op.result:
+            return each if depends(each.input) else None
+        if each not in known and len(each.results) == 1 and depends(each.results[0]):
             known.add(each)
             left += uses(each.results[0])
     return None
 
 
-def _range(numbers: np.ndarray, ends: tuple[float, float], symmetric: bool, function) -> tuple[float, float]:
-    """The best one for ``numbers``, inside ``ends``; ``function`` of NumPy arrays is what will be read of them."""
-    low, high = ends
-    numbers = _some(numbers, SAMPLES)
-    expected = function(numbers)
+def _where_it_changes(function, low: float, high: float) -> tuple[float, float]:
+    """The part of ``low`` … ``high`` outside of which the function stays as it is at the ends of that part."""
+    grid = np.linspace(low, high, GRID).astype(np.float32)
+    numbers, step = function(grid)
 
-    def error(least: float, most: float) -> float:
-        q = quantization_of(least, most, symmetric)
-        rounded = numerics.quantize(numbers, q.scale.data, q.zero_point.data)
-        table = function(numerics.dequantize(EVERY, q.scale.data, q.zero_point.data))
-        return float(np.square(table[rounded.astype(np.int16) + 128] - expected, dtype=np.float64).mean())
+    def flat(numbers) -> int:
+        change = np.maximum.accumulate(numbers) - np.minimum.accumulate(numbers)
+        return max(0, np.count_nonzero(change <= FLAT * step) - 1)
 
-    if symmetric:
-        most = max(abs(low), abs(high))
-        most = min((most * part for part in SHRINK), key=lambda each: error(-each, each))
-        return -most, most
-    for _ in range(ROUNDS):  # one end, then the other
-        high = min((ends[1] * part for part in SHRINK), key=lambda each: error(low, each))
-        low = min((ends[0] * part for part in SHRINK), key=lambda each: error(each, high))
-    return low, high
+    first, last = flat(numbers), GRID - 1 - flat(numbers[::-1])
+    return (float(grid[first]), float(grid[last])) if first < last else (low, high)

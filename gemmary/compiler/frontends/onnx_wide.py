@@ -8,6 +8,7 @@ import onnx
 from ..ir.model import Model
 from ..passes.pipeline import MARK, run_pipeline
 from .calibrate import calibrate
+from .equalize import equalize
 
 
 def multiplies_activations(model: onnx.ModelProto) -> bool:
@@ -21,4 +22,5 @@ def multiplies_activations(model: onnx.ModelProto) -> bool:
 def quantize_wide(model: Model, calibration: Mapping[str, np.ndarray]) -> Model:
     """``model``, as its front end imported it in float, with int8 operands of its products. InputError for calibration data that
     do not fit."""
-    return run_pipeline(calibrate(run_pipeline(model, MARK), calibration), "insert-quantization")
+    marked = run_pipeline(model, MARK)
+    return run_pipeline(equalize(marked, calibrate(marked, calibration)), "insert-quantization")
