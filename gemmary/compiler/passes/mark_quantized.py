@@ -18,7 +18,7 @@ from xdsl.passes import ModulePass
 from ..ir.dialect import GraphContext
 from ..ir.edges import Float, Observe
 from ..ir.shapes import Reshape, Transpose
-from ..ir.types import element_of, f32
+from ..ir.types import element_of, f32, shape_of
 from .dead_code import DeadCode
 from .functions import root_of
 from .matching import floats, insert, real_constant, uses
@@ -52,7 +52,7 @@ class MarkQuantized(ModulePass):
                 _mark_argument(ctx, root)
         if self.stream:
             for each in floats(op, "Add", "LayerNormalization"):
-                if each.kind.data != "Add" or all(real_constant(ctx, value) is None for value in each.inputs):
+                if each.kind.data != "Add" or _is_residual(ctx, each):
                     _mark_for_all(each.results[0], marks.get(each.results[0]))
         DeadCode().apply(ctx, op)
 
@@ -99,6 +99,12 @@ def _mark_argument(ctx: GraphContext, value: SSAValue) -> None:
         for i, operand in enumerate(each.operands):
             if operand is root:
                 each.operands[i] = marked
+
+
+def _is_residual(ctx: GraphContext, op: Float) -> bool:
+    """Whether it adds two computed tensors of one shape."""
+    computed = all(real_constant(ctx, value) is None for value in op.inputs)
+    return computed and len({shape_of(value) for value in op.inputs}) == 1
 
 
 def _mark_for_all(value: SSAValue, marked: SSAValue | None) -> None:
