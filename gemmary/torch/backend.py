@@ -15,10 +15,12 @@ from torch.fx.traceback import preserve_node_meta
 
 from ..compiler.executable import warn
 from ..errors import InputError
+from .inplace import without_writes
 from .partition import Partitioned
 
 NOT_QUANTIZED = "the model is not quantized, so all of it runs in PyTorch: compile gemmary.torch.quantize(model, calibration).module() instead"
 DYNAMIC = "the model's sizes are dynamic, so all of it runs in PyTorch: use torch.compile(..., dynamic=False)"
+WRITES = "the model writes to its tensors in place, so all of it runs in PyTorch: use operators that return new ones"
 
 
 def gemmary_backend(module: GraphModule, examples: Sequence, options: dict | None = None) -> Callable:
@@ -40,6 +42,8 @@ def gemmary_backend(module: GraphModule, examples: Sequence, options: dict | Non
     graph = Partitioned(traced, weights)
     if not graph.is_quantized:
         return _in_pytorch(module, NOT_QUANTIZED, chosen)
+    if not without_writes(traced.graph):
+        return _in_pytorch(module, WRITES, chosen)
     compiled, sentences = graph.compile(chosen["preset"], chosen["device"])
     _report(sentences, chosen)
     versions = [(each, each._version) for each in weights.values()]

@@ -8,21 +8,22 @@ from collections.abc import Iterable
 import torch
 from torch.export import ExportedProgram
 
-from ..compiler.frontends.torch_aten import DECOMPOSITIONS
+from ..compiler.frontends.torch_export import decomposed
 from ..errors import InputError
 
 
 def quantize(model: torch.nn.Module, calibration: Iterable) -> ExportedProgram:
     """The model with int8 weights and activations, exported; ``.module()`` of it computes the same in PyTorch.
 
-    ``calibration``: batches of inputs, each a tensor, or a tuple of the model's arguments; one of them alone will do too. All
-    have the sizes that the program will take. The model is exported in eval mode and stays as it is. InputError where there
+    ``calibration``: batches of inputs, each a tensor, or a tuple of the model's arguments; a tensor alone is one batch. All have
+    the sizes that the program will take. The model is exported in eval mode and stays as it is. InputError where there
     are no batches, where PyTorch cannot export the model, and where torchao is missing.
     """
     with quiet():
         try:
             from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
+            from .biases import round_biases
             from .quantizer import GemmaryQuantizer
         except ModuleNotFoundError as error:
             raise InputError(
@@ -30,22 +31,17 @@ def quantize(model: torch.nn.Module, calibration: Iterable) -> ExportedProgram:
             ) from None
         batches = _batches(calibration)
         program = _export(model, batches[0])
-        targets = {node.target for node in program.graph.nodes}
-        table = {target: rule for target, rule in DECOMPOSITIONS.items() if target in targets}
-        prepared = prepare_pt2e((program.run_decompositions(table) if table else program).module(), GemmaryQuantizer())
+        prepared = prepare_pt2e(decomposed(program, lambda target: True).module(), GemmaryQuantizer())
         with torch.no_grad():
             for batch in batches:
                 prepared(*batch)
         converted = convert_pt2e(prepared)
+        round_biases(converted)
         return torch.export.export(converted, batches[0])
 
 
 def _batches(calibration: Iterable) -> list[tuple]:
-    if (
-        isinstance(calibration, torch.Tensor)
-        or isinstance(calibration, tuple)
-        and all(isinstance(each, torch.Tensor) for each in calibration)
-    ):
+    if isinstance(calibration, torch.Tensor):
         calibration = [calibration]
     batches = [tuple(each) if isinstance(each, tuple | list) else (each,) for each in calibration]
     if not batches:

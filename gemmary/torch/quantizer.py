@@ -12,7 +12,12 @@ from collections.abc import Iterator
 import torch
 from torch.fx import GraphModule, Node
 from torchao.quantization.pt2e import MinMaxObserver, PerChannelMinMaxObserver
-from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, QuantizationSpec, Quantizer
+from torchao.quantization.pt2e.quantizer import (
+    QuantizationAnnotation,
+    QuantizationSpec,
+    Quantizer,
+    SharedQuantizationSpec,
+)
 
 aten = torch.ops.aten
 
@@ -20,8 +25,8 @@ CONTRACTIONS = {aten.conv1d, aten.conv2d, aten.linear, aten.convolution, aten.ma
 MOVES = {
     aten.view, aten.reshape, aten._unsafe_view, aten.flatten, aten.unflatten, aten.squeeze, aten.unsqueeze, aten.permute,
     aten.transpose, aten.t, aten.numpy_T, aten.mT, aten.clone, aten.contiguous, aten.detach, aten.alias, aten.dropout,
-    aten.max_pool1d, aten.max_pool2d,
 }  # fmt: skip
+MAXIMA = {aten.max_pool1d, aten.max_pool2d}
 AVERAGES = {aten.avg_pool1d, aten.avg_pool2d, aten.adaptive_avg_pool1d, aten.adaptive_avg_pool2d, aten.mean}
 CLIPS = {aten.relu, aten.relu_, aten.relu6, aten.hardtanh, aten.hardtanh_, aten.clamp, aten.clamp_min, aten.clamp_max}
 POINTWISE = CLIPS | {
@@ -52,12 +57,11 @@ class GemmaryQuantizer(Quantizer):
 
     def annotate(self, model: GraphModule) -> GraphModule:
         plan = _Plan(model)
-        for node, symmetric in plan.wanted.items():
-            node.meta["quantization_annotation"] = QuantizationAnnotation(
-                output_qspec=activations(symmetric), _annotated=True
-            )
-        for node, axis in plan.weights.items():
-            node.meta["quantization_annotation"] = QuantizationAnnotation(output_qspec=weights(axis), _annotated=True)
+        specs = {node: activations(symmetric) for node, symmetric in plan.wanted.items()}
+        specs |= {node: weights(axis) for node, axis in plan.weights.items()}
+        specs |= {node: SharedQuantizationSpec(source) for node, source in plan.shared.items()}
+        for node, spec in specs.items():
+            node.meta["quantization_annotation"] = QuantizationAnnotation(output_qspec=spec, _annotated=True)
         return model
 
     def validate(self, model: GraphModule) -> None:
@@ -65,18 +69,19 @@ class GemmaryQuantizer(Quantizer):
 
 
 class _Plan:
-    """``wanted``: the nodes whose results are int8, and whether symmetric; ``weights``: constants, with their axis."""
+    """``wanted``: the nodes whose results are int8, and whether symmetric; ``shared``: those that have the scale of another
+    one; ``weights``: constants, with their axis."""
 
     def __init__(self, model: GraphModule):
         self.nodes = [node for node in model.graph.nodes if node.op != "call_module"]
         self.order = {node: i for i, node in enumerate(self.nodes)}
         self.constants = set()
         for node in self.nodes:
-            computed = node.op == "call_function" and node.all_input_nodes
-            if node.op == "get_attr" or computed and all(each in self.constants for each in node.all_input_nodes):
+            if node.op == "get_attr" or node.op == "call_function" and self.constants.issuperset(node.all_input_nodes):
                 self.constants.add(node)
         self.wanted: dict[Node, bool] = {}
         self.weights: dict[Node, int] = {}
+        self.shared: dict[Node, Node] = {}
         self.clipped: set[Node] = set()
         self.inside: set[Node] = set()
         for node in reversed(self.nodes):  # whoever reads a tensor has spoken before
@@ -92,8 +97,9 @@ class _Plan:
             self.want(node.args[0])
             if node not in self.clipped:
                 self.want(node)
-        elif kind in (aten.max_pool1d, aten.max_pool2d):
-            self.want(node.args[0])
+        elif kind in MAXIMA:
+            self.want(node.args[0], self.wanted.pop(node, False))
+            self.shared[node] = self.root(node.args[0])
         elif kind is aten.cat and node in self.wanted:
             for each in node.args[0]:
                 self.want(each)
@@ -143,11 +149,13 @@ class _Plan:
 
     def _is_host(self, user: Node) -> bool:
         kind = kind_of(user)
-        known = kind in CONTRACTIONS | MOVES | AVERAGES | POINTWISE or kind is aten.cat
+        known = kind in CONTRACTIONS | MOVES | MAXIMA | AVERAGES | POINTWISE or kind is aten.cat
         return not known and user.op != "output"
 
     def _can_be_int8(self, node: Node) -> bool:
         root, kind = self.root(node), kind_of(self.root(node))
+        if any(self._is_host(user) for user in users(root)):
+            return False
         if kind is aten.add and self.origin(root) is None:
             return self._is_read_as_int8(root) or root in self.wanted
         return (

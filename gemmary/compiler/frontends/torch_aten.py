@@ -6,7 +6,6 @@ A handler takes the importer and the node's arguments: SSAValues, torch tensors 
 import operator
 from collections.abc import Callable
 
-import numpy as np
 import torch
 
 from ..ir.types import element_of, numpy_dtype, shape_of
@@ -414,8 +413,8 @@ def attention(query, key, value, mask=None, dropout=0.0, is_causal=False, scale=
         return NotImplemented
     scores = torch.matmul(query, key.transpose(-2, -1)) * (query.shape[-1] ** -0.5 if scale is None else scale)
     if is_causal:
-        below = np.tri(scores.shape[-2], scores.shape[-1], dtype=bool)
-        scores = torch.where(torch.tensor(below), scores, float("-inf"))
+        below = torch.ones(scores.shape[-2:], dtype=torch.bool).tril()
+        scores = torch.where(below, scores, float("-inf"))
     if mask is not None:
         scores = torch.where(mask, scores, float("-inf")) if mask.dtype == torch.bool else scores + mask
     return torch.matmul(torch.softmax(scores, -1), value)

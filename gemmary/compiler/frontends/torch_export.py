@@ -71,13 +71,15 @@ def import_program(program: ExportedProgram) -> Imported:
     return Imported(model, program.call_spec.in_spec, program.call_spec.out_spec)
 
 
-def decomposed(program: ExportedProgram) -> ExportedProgram:
-    """With operators that the front end does not know in terms of simpler ones, where PyTorch has such."""
-    known = torch.export.default_decompositions()
+def decomposed(program: ExportedProgram, known=None) -> ExportedProgram:
+    """Without operators that write to their operands, and with those that are not ``known`` (to the front end) in terms of
+    simpler ones, where PyTorch has such."""
+    known, rules = known or is_known, torch.export.default_decompositions()
     targets = {node.target for node in program.graph.nodes if node.op == "call_function"}
     table = {target: rule for target, rule in DECOMPOSITIONS.items() if target in targets}
-    table |= {t: known[t] for t in targets if not is_known(t) and t not in table and t in known}
-    if not table:
+    table |= {t: rules[t] for t in targets if not known(t) and t not in table and t in rules}
+    writes = any(isinstance(t, torch._ops.OpOverload) and t._schema.is_mutable for t in targets)
+    if not table and not writes:
         return program
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of PyTorch's own
@@ -246,6 +248,7 @@ class _Importer(Builder):
             raise InputError(
                 f"{self._origin()}: activations quantized to {low} … {high} are not supported: use all of {dtype}"
             )
+        self.source += ".int8"
         result = self.build(Quantize, [value], tensor_type(shape_of(value), q))
         if dtype == torch.uint8:
             self._unsigned.add(result)
