@@ -23,7 +23,7 @@ class Board:
     ``clock_mhz`` runs everything; ``baud`` divides it. ``memory_bytes``: RAM that stands for external memory (0: none, so only
     presets without DMA). ``seed``: of the router, unless another is asked for. ``platform`` makes the amaranth-boards
     platform and ``design`` the top for it. ``loader``: the name that openFPGALoader knows. ``finish`` changes Yosys' netlist
-    after that of the chip has: it gives cells their places.
+    of a config after that of the chip has: it gives cells their places.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Board:
     platform: Callable[[], object]
     design: Callable[["Board", Config], Elaboratable]
     loader: str
-    finish: Callable[[dict], object] | None = None
+    finish: Callable[[dict, Config], object] | None = None
 
     @cached_property
     def divisor(self) -> int:

@@ -1,7 +1,6 @@
 """ULX3S with an ECP5 85F: block RAM as external memory, host link on the USB connector US1."""
 
 from fractions import Fraction
-from functools import partial
 
 from amaranth import ClockDomain, Elaboratable, Module, Signal
 from amaranth.lib import io
@@ -12,19 +11,21 @@ from hdl.accelerator import Accelerator
 
 from .board import Board
 from .chips.ecp5 import BLOCKS, Ecp5Clock, PlacedDotProducts, ecp5
-from .chips.ecp5_floorplan import place_block_rams
 from .chips.ecp5_pairs import FastDotProduct, PlacedPairs, fits
 from .system import System
+from .ulx3s_floorplan import place
 
 OSCILLATOR_MHZ = Fraction(25)
 HEARTBEAT_BITS = 26
+HARD_TERMS = 6
+"""Products of weights in multipliers: what a pair array of 16x16 leaves of them, and still 1.8 MACs a multiplier."""
 
 
 def multipliers(config: Config):
     """What makes the multipliers of the array, in their places; None if they do not fit there."""
     cells = config.rows // config.dot
     if config.multiplier == "pair":
-        return PlacedPairs(cells, config.columns) if fits(config) else FastDotProduct
+        return PlacedPairs(cells, config.columns, HARD_TERMS) if fits(config) else FastDotProduct
     return PlacedDotProducts(cells, config.columns) if config.dma and cells * config.columns <= BLOCKS else None
 
 
@@ -57,21 +58,6 @@ class Ulx3s(Elaboratable):
         return m
 
 
-SPREAD, BETWEEN = (1, 2, 4, 5, 7, 8, 10, 11), (0, 3, 6, 9, 12)
-"""Blocks of RAMs: one for each of eight columns of the array, along it, and those between them."""
-
-FLOORPLAN = {
-    # A byte of all banks together: they share the data that are written, and a multiplexer of what is read.
-    r".*\.activation\.bank_(\d+)\.memory\.0\.(\d+)": lambda bank, byte: (byte % 2, SPREAD[byte // 2 % 8], bank),
-    r".*\.accumulator\.bank_(\d+)\.column_(\d+)\.memory\.0\.0": lambda bank, column: (2, SPREAD[column % 8], bank),
-    r".*\.parameter\.bank_0\.memory\.0\.(\d+)": lambda part: (2, SPREAD[part % 8], 2),
-    # A column's weights.
-    r".*\.weight\.bank_0\.memory\.0\.(\d+)": lambda part: (part // 4 < 5, BETWEEN[part // 4 % 5], part % 4),
-    r"system\.memory\.lane_(\d+)\.memory\.0\.(\d+)": lambda byte, part: (3, SPREAD[byte % 8], part),
-}
-"""Where the block RAMs of ``ulx3s-85f`` lie: (row, block, number)."""
-
-
 BOARD = Board(
     name="ulx3s-85f",
     chip=ecp5("85F", "6", "CABGA381"),
@@ -83,5 +69,5 @@ BOARD = Board(
     platform=ULX3S_85F_Platform,
     design=Ulx3s,
     loader="ulx3s",
-    finish=partial(place_block_rams, rules=FLOORPLAN),
+    finish=place,
 )

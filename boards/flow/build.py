@@ -158,10 +158,12 @@ class Build:
         script = ["read_rtlil design.il", f"{self.board.chip.synthesis} -top top", "stat", "write_json netlist.json"]
         (self.folder / "synthesise.ys").write_text("\n".join(script) + "\n")
         self.steps.run("synthesise", [*self.tools.yosys.command, "synthesise.ys"])
-        if changes := [finish for finish in (self.board.chip.finish, self.board.finish) if finish]:
+        if self.board.chip.finish or self.board.finish:
             netlist = json.loads((self.folder / "netlist.json").read_text())
-            for finish in changes:
-                finish(netlist)
+            if self.board.chip.finish:
+                self.board.chip.finish(netlist)
+            if self.board.finish:
+                self.board.finish(netlist, self.config)
             (self.folder / "netlist.json").write_text(json.dumps(netlist))
 
     def _clean(self) -> None:
