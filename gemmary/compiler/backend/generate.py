@@ -117,9 +117,9 @@ class Generator:
     def _tensor(self, value: SSAValue) -> Tensor:
         wide = quantization(value) is None
         word = self.config.columns if wide else self.config.rows
-        # Right operands that are computed have whole tiles of rows, the last filled up with zeros.
-        rights = [use.operation for use in value.uses if _is_row_operand(use.operation, value)]
-        multiple = self.config.rows if rights else 1
+        # Right operands that are computed have whole tiles of rows, the last filled up with zeros: those of this program.
+        users = [use.operation for use in value.uses if _is_row_operand(use.operation, value)]
+        multiple = self.config.rows if any(op in self.ops for op in users) else 1
         dtype = DType.INT32 if wide else DType.INT8
         return Tensor(self.names[value], shape_of(value), dtype, 0, word, multiple)
 

@@ -1,0 +1,85 @@
+"""Random models of the graph level: the reference, the passes and devices must agree in every bit, and the checker refuse no program.
+
+    pip install -e ".[test,onnx]"
+    nice -n 19 python -m scripts.soak_graphs --count 10000 --seed 1
+    python -m scripts.soak_graphs --count 100 --seed 57 --device rtl         with the RTL too
+
+Models come in blocks of BLOCK with a seed each, so that a failure is repeated with ``--count 1 --seed``: it prints which, and the
+smallest model that Hypothesis finds to fail.
+"""
+
+import argparse
+import sys
+import time
+
+import hypothesis
+from hypothesis import HealthCheck, Phase
+from hypothesis import strategies as st
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
+
+from gemmary.config import Config, preset
+from verif.compiler.agreement import check
+from verif.compiler.graphs import models
+from verif.configs import TINIES
+
+BLOCK = 50
+CONFIGS = {config.name: config for config in (preset("small"), preset("base"), *TINIES)}
+
+
+def soak(count: int, seed: int, devices: tuple[str, ...], configs: list[Config], shrink: bool, each) -> int:
+    """Layers that ran on the devices. ``each`` is called after every model. What a model raises ends it."""
+    layers = 0
+    phases = [Phase.generate, *([Phase.shrink] if shrink else [])]
+
+    @hypothesis.seed(seed)
+    @hypothesis.settings(
+        max_examples=count, phases=phases, database=None, deadline=None, derandomize=False,
+        suppress_health_check=list(HealthCheck), print_blob=False,
+    )  # fmt: skip
+    @hypothesis.given(models(), st.sampled_from(configs))
+    def block(drawn, config):
+        nonlocal layers
+        layers += check(*drawn, config, devices)
+        each()
+
+    block()
+    return layers
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=1000, metavar="N", help="models (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, metavar="S", help="of the first block (default: %(default)s)")
+    parser.add_argument("--device", choices=["emulator", "rtl"], default="emulator", help="rtl: beside the emulator")
+    parser.add_argument("--preset", action="append", choices=CONFIGS, help="default: all; rtl: small")
+    parser.add_argument("--no-shrink", action="store_true", help="stop at the first model that fails, as it is")
+    options = parser.parse_args()
+    rtl = options.device == "rtl"
+    names = options.preset or (["small"] if rtl else list(CONFIGS))
+    devices = ("emulator", "rtl") if rtl else ("emulator",)
+    begin, layers, seed = time.perf_counter(), 0, options.seed
+    columns = BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("models", total=options.count)
+        left = options.count
+        while left > 0:
+            size = min(BLOCK, left)
+            configs = [CONFIGS[name] for name in names]
+            try:
+                layers += soak(size, seed, devices, configs, not options.no_shrink, lambda: progress.advance(task))
+            except BaseException as error:
+                progress.stop()
+                if isinstance(error, KeyboardInterrupt):
+                    raise
+                print(f"python -m scripts.soak_graphs --count {size} --seed {seed} fails:", file=sys.stderr)
+                raise
+            left, seed = left - size, seed + 1
+            progress.update(task, completed=options.count - left)
+    wall = time.perf_counter() - begin
+    print(f"{options.count} models with {layers} layers agree on {', '.join(devices)}: {wall:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,36 @@
+"""Models that random graphs found to fail, as small as they became; each ran wrong, or was refused, once."""
+
+import numpy as np
+import pytest
+
+from gemmary.compiler import ir
+from gemmary.compiler.ir.types import shape_of
+from gemmary.config import preset
+from verif.compiler.agreement import check
+
+SMALL = preset("small")
+
+CASES = {
+    # v is the right operand of a product on the host: as a result of this program it had rows that nothing stores.
+    "right operand that leaves": (
+        SMALL,
+        """
+func.func @main(%x: tensor<1x1x!graph.q<1.0, 0>>) -> tensor<1x4x!graph.q<1.0, 0>> {
+  %w = graph.constant {value = dense<[[-52, -73, -128, -57]]> : tensor<1x4xi8>} : tensor<1x4xi8>
+  %s = graph.constant {value = dense<0.003> : tensor<1xf32>} : tensor<1xf32>
+  %v = graph.matmul %x, %w scale %s : tensor<1xf32> : tensor<1x1x!graph.q<1.0, 0>>, tensor<1x4xi8> -> tensor<1x4x!graph.q<0.03125, 3>>
+  %p = graph.softmax %x : tensor<1x1x!graph.q<1.0, 0>> -> tensor<1x1x!graph.q<0.0078125, 0>>
+  %y = graph.matmul %p, %v scale %s : tensor<1xf32> : tensor<1x1x!graph.q<0.0078125, 0>>, tensor<1x4x!graph.q<0.03125, 3>> -> tensor<1x4x!graph.q<1.0, 0>>
+  func.return %y : tensor<1x4x!graph.q<1.0, 0>>
+}
+""",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_found(name):
+    config, text = CASES[name]
+    model = ir.parse(text)
+    rng = np.random.default_rng(0)
+    check(model, {n: rng.integers(-128, 128, shape_of(v), np.int8) for n, v in model.inputs.items()}, config)
