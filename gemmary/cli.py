@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 
 from . import __version__
-from .commands import bench, disassemble, explain, matmul, presets, sweep
+from .commands import bench, check, disassemble, explain, matmul, presets, sweep
 from .commands import compile as compile_
 from .commands import run as run_
 from .errors import GemmaryError, InputError
@@ -30,6 +30,7 @@ COMMANDS = {
     "sweep": sweep.register,
     "presets": presets.register,
     "disassemble": disassemble.register,
+    "check": check.register,
 }
 
 EPILOG = """examples:
@@ -38,6 +39,7 @@ EPILOG = """examples:
   gemmary compile model.onnx -o model.gem      a model as a program
   gemmary run model.gem --inputs x.npz         on the simulated RTL
   gemmary explain model.onnx                   engine, cycles and bytes of every operator
+  gemmary check model.gem                      proves the program legal once more
   gemmary bench --suite tiny                   four networks, layer by layer, and where the cycles go
   gemmary sweep --suite tiny --rows 8,16       configurations compared by the cycle model
   gemmary presets                              the accelerators there are

@@ -33,9 +33,13 @@ def assemble(
 
 def lower(context: GraphContext, config: Config, programs: Sequence[tile.Program]) -> list[Program]:
     """The encoded form of programs at the tile level, by the passes that ``gemmary-opt`` runs on texts. ``context`` is then for
-    ``config``."""
+    ``config``.
+
+    CheckError for a program that the static checker refuses (docs/checker.md): nothing unproven leaves the compiler.
+    """
     from xdsl.dialects.builtin import ModuleOp
 
+    from .checker import require_legal
     from .ir.programs import encode
     from .passes.expand import Expand
     from .passes.schedule import Schedule
@@ -44,4 +48,7 @@ def lower(context: GraphContext, config: Config, programs: Sequence[tile.Program
     for each in (Expand(), Schedule()):
         each.apply(context, module)
         module.verify()
-    return [encode(context, config, program) for program in programs]
+    encoded = [encode(context, config, program) for program in programs]
+    for program in encoded:
+        require_legal(program)
+    return encoded

@@ -113,7 +113,7 @@ class Checker:
         _set(memory.read[engine], place, self.stream.ordinal[index])
         _set(memory.fresh, place, False)
         # Whoever strides, or pools, may have no use for what lies between, or for a rest.
-        if self.sense and access.space == Space.ACTIVATION and (isinstance(place, tuple) or index in self.pools):
+        if self.sense and access.space == Space.ACTIVATION and (not isinstance(place, slice) or index in self.pools):
             memory.skipped.update(np.unique(get(memory.last, place)).tolist())
 
     def _write(self, index: int, clock: Clock, memory: Memory, place, access: Access) -> None:

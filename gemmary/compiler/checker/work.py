@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 
 from ...config import Config
-from ...isa import Opcode, Space
+from ...isa import FORMATS, Opcode, Space
 from .accesses import Access, granules
 from .external import External, Use
 from .finding import Finding
@@ -18,6 +18,7 @@ from .memory import Granules, get
 from .pattern import ADDRESSES, signed
 from .stream import Group, Stream
 
+TILE_LOOPS = FORMATS[Opcode.MATMUL].walk("weight").loops  # they come first of all its loops
 SPACES = (Space.WEIGHT, Space.PARAMETER)
 
 
@@ -98,12 +99,15 @@ class Work:
 
 
 def _matmul_positions(group: Group) -> dict[int, int]:
-    """With how many positions an iteration of each matmul's tile loops meets its tile: those that write a row."""
+    """With how many positions each matmul meets a tile: those that write a row, once more for each iteration that comes back to it."""
     y, x, window = group.count_y, group.count_x, group.window
     lines = y - group.window_lead
     lines = np.where(group.window_skip_y, (lines + 1) // 2, lines)
     places = np.where(group.window_skip_x, (x - 1) // 2, x - 2)
     positions = np.where(window, np.maximum(lines, 0) * np.maximum(places, 0), y * x)
+    for loop, stride in zip(TILE_LOOPS, group.strides("weight")):
+        count = group.fields[f"count_{loop}"]
+        positions = positions * np.where(stride == 0, count, 1)
     return dict(zip(group.indices.tolist(), positions.tolist()))
 
 
