@@ -11,7 +11,7 @@ from gemmary.runtime.device import open_device
 onnx = pytest.importorskip("onnx", reason="needs the extra onnx: pip install 'gemmary[onnx]'")
 runtime = pytest.importorskip("onnxruntime", reason="needs the extra onnx: pip install 'gemmary[onnx]'")
 
-from gemmary.compiler.backend import compile_model, explain, run_compiled  # noqa: E402
+from gemmary.compiler.backend import compile_model, explain, run_compiled, signal_to_noise  # noqa: E402
 from gemmary.compiler.frontends.calibrate import calibrate  # noqa: E402
 from gemmary.compiler.frontends.equalize import equalize  # noqa: E402
 from gemmary.compiler.frontends.onnx import import_onnx  # noqa: E402
@@ -284,3 +284,33 @@ def test_nonsense_gets_one_sentence(text, old, new, sentence):
     with pytest.raises(InputError) as error:
         ir.parse(text.replace(old, new))
     assert sentence in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "batch", "sentence"),
+    [
+        ({}, None, r"input 'input_ids': axis 0 \(batch\) has no fixed size: give --batch N"),
+        ({}, 1, r"input 'input_ids': axis 1 \(sequence\) has no fixed size: give --size sequence=N"),
+        ({"batch": 1}, None, r"input 'input_ids': axis 1 \(sequence\) has no fixed size"),
+    ],
+)
+def test_sizes_must_be_fixed(sizes, batch, sentence):
+    with pytest.raises(InputError, match=sentence) as error:
+        import_onnx(tiny(), sizes, batch)
+    assert "\n" not in str(error.value)
+
+
+def test_every_rounding_has_its_error():
+    x = sentences(1, 16)
+    marked, lowered = (
+        quantize_wide(import_onnx(tiny(), {"sequence": 16}, 1), sentences(8, 16, seed=7)) for _ in range(2)
+    )
+    ratios = signal_to_noise(marked, run_pipeline(lowered), x)
+    names = {name.removeprefix("encoder.layer.0.").partition(":")[0] for name in ratios}
+    assert {
+        "attention.self.query.product",
+        "attention.self.softmax",
+        "attention.self.mixed",
+        "embeddings.LayerNorm",
+    } <= names
+    assert all(15 < ratio < 70 for ratio in ratios.values()), ratios
