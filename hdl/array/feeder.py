@@ -80,13 +80,13 @@ class WeightFeeder(wiring.Component):
         last one."""
         instruction = self.instruction
         fields = data.StructLayout(dict.fromkeys(LOOPS, 16))
-        new_counts, counts, steps = Signal(fields), Signal(fields, reset_less=True), Signal(fields, reset_less=True)
-        m.submodules.nest = nest = LoopNest(LOOPS)
+        counts, steps = Signal(fields, reset_less=True), Signal(fields, reset_less=True)
+        m.submodules.nest = nest = LoopNest(LOOPS, apart=True)
         m.submodules.walk = walk = Walk(LOOPS, LOOPS)
         m.d.comb += [
-            [new_counts[loop].eq(instruction[f"count_{loop}"]) for loop in LOOPS],
+            [nest.new_counts[loop].eq(instruction[f"count_{loop}"]) for loop in LOOPS],
             nest.load.eq(self.load),
-            nest.counts.eq(Mux(self.load, new_counts, counts)),
+            nest.counts.eq(counts),
             nest.step.eq(begun),
             walk.load.eq(self.load),
             walk.start.eq(instruction.weight_address),
@@ -95,7 +95,7 @@ class WeightFeeder(wiring.Component):
             walk.advance.eq(nest.advance),
         ]
         with m.If(self.load):
-            m.d.sync += [counts.eq(new_counts), steps.eq(step_fields(instruction, "weight", LOOPS))]
+            m.d.sync += [counts.eq(nest.new_counts), steps.eq(step_fields(instruction, "weight", LOOPS))]
         return walk.address, nest.last
 
     def _is_beyond(self, address):

@@ -65,13 +65,13 @@ class RowSequencer(wiring.Component):
         with m.Elif(self.step & last):
             m.d.sync += active.eq(0)
 
-        m.submodules.nest = nest = LoopNest(LOOPS)
+        m.submodules.nest = nest = LoopNest(LOOPS, apart=True)
         m.d.comb += [nest.load.eq(self.load), nest.step.eq(self.step), last.eq(nest.last)]
         # What a load uses at once comes from the new instruction, everything else from the current one.
-        fresh = {f"count_{loop}": Signal(16, name=f"count_{loop}") for loop in LOOPS}
-        fresh |= {f"{axis}_start": Signal(signed(16), name=f"{axis}_start") for axis in "yx"}
+        fresh = {f"{axis}_start": Signal(signed(16), name=f"{axis}_start") for axis in "yx"}
         m.d.comb += [value.eq(Mux(self.load, self.i.payload[name], current[name])) for name, value in fresh.items()]
-        m.d.comb += [nest.counts[loop].eq(fresh[f"count_{loop}"]) for loop in LOOPS]
+        for counts, instruction in ((nest.new_counts, self.i.payload), (nest.counts, current)):
+            m.d.comb += [counts[loop].eq(instruction[f"count_{loop}"]) for loop in LOOPS]
 
         refused, write = self._window(m, nest, current) if self.config.window_line else (current.window, 1)
         activation = self._walk(m, nest, current, "activation", self.step)

@@ -16,14 +16,19 @@ class LoopNest(wiring.Component):
     ``load`` starts at the first iteration with ``counts`` (each 1..MAX_COUNT). ``advance[i]`` says that the next step
     advances loop i and restarts every loop inside it (one-hot; all zero at the last iteration). ``first[i]``: loop i is at its
     first iteration. ``last``: the nest is at its last iteration. Latency 1 cycle from ``load`` or ``step`` to the outputs.
+
+    With ``apart`` a load takes ``new_counts`` in place of ``counts``, which are those of the nest at work: no multiplexer stands
+    before the comparators.
     """
 
-    def __init__(self, loops: tuple[str, ...]):
-        self.loops = loops
+    def __init__(self, loops: tuple[str, ...], apart: bool = False):
+        self.loops, self.apart = loops, apart
+        counts = data.StructLayout({loop: unsigned(16) for loop in loops})
         super().__init__(
-            {
+            ({"new_counts": In(counts)} if apart else {})
+            | {
                 "load": In(1),
-                "counts": In(data.StructLayout({loop: unsigned(16) for loop in loops})),
+                "counts": In(counts),
                 "step": In(1),
                 "advance": Out(len(loops)),
                 "first": Out(len(loops)),
@@ -34,19 +39,25 @@ class LoopNest(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         ended = Signal(len(self.loops))
+        new_counts = self.new_counts if self.apart else self.counts
         for i, loop in enumerate(self.loops):
             remaining = Signal(range(MAX_COUNT), name=f"remaining_{loop}")
             first = Signal(name=f"first_{loop}")
+            end = Signal(name=f"ended_{loop}", init=1)  # nothing remains: every step begins with this
             inner_ended = ended[i + 1 :].all() if i + 1 < len(self.loops) else 1
             m.d.comb += [
-                ended[i].eq(remaining == 0),
+                ended[i].eq(end),
                 self.first[i].eq(first),
-                self.advance[i].eq(inner_ended & ~ended[i]),
+                self.advance[i].eq(inner_ended & ~end),
             ]
             with m.If(self.load):
-                m.d.sync += [remaining.eq(self.counts[loop] - 1), first.eq(1)]
+                m.d.sync += [remaining.eq(new_counts[loop] - 1), first.eq(1), end.eq(new_counts[loop] == 1)]
             with m.Elif(self.step & inner_ended):
-                m.d.sync += [remaining.eq(Mux(ended[i], self.counts[loop] - 1, remaining - 1)), first.eq(ended[i])]
+                m.d.sync += [
+                    remaining.eq(Mux(end, self.counts[loop] - 1, remaining - 1)),
+                    first.eq(end),
+                    end.eq(Mux(end, self.counts[loop] == 1, remaining == 1)),
+                ]
         m.d.comb += self.last.eq(ended.all())
         return m
 

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from amaranth import Module, Mux, Signal, signed
+from amaranth import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -35,8 +35,15 @@ class Reduce(wiring.Component):
             ]
             held, new = states[-1], self.i[i]
             m.d.comb += self.o[i].eq(states[0])
+            # One adder for both: for a maximum it tells the sign of held - new, the carry coming in through the lowest bit.
+            total = Signal(signed(34), name=f"total_{i}")
+            m.d.comb += total.eq(
+                Cat(self.maximum, held).as_signed()
+                + Cat(self.maximum, new.as_unsigned() ^ self.maximum.replicate(32)).as_signed()
+            )
             with m.If(self.valid):
-                keep = self.maximum & (held > new)
-                m.d.sync += states[0].eq(Mux(self.start, new, Mux(keep, held, Mux(self.maximum, new, held + new))))
+                is_less = total[33]
+                new_wins = self.start | (self.maximum & is_less)
+                m.d.sync += states[0].eq(Mux(new_wins, new, Mux(self.maximum, held, total[1:33].as_signed())))
                 m.d.sync += [after.eq(before) for before, after in pairwise(states)]
         return m

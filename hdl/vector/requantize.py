@@ -104,14 +104,16 @@ class RequantizeLane(wiring.Component):
     def round(self, m, total):
         """``total / 2**shift`` in halves, rounded down, and whether something is left; saturated to beyond what any zero
         point brings back."""
-        below = Signal(64)
-        bytes_left = 8 - self.coarse_4
-        m.d.comb += below.eq(Const((1 << 64) - 1, 64) >> Cat(Const(0, 3), bytes_left[:4]))
         negative, window = total[63], (total >> Cat(Const(0, 3), self.coarse_4))[:18].as_signed()
-        beyond = Mux(negative, ~total[17:], total[17:])[:47] > below[:47]
+        # Whether a byte above the window differs from the sign, whether one below it is not 0.
+        beyond = Cat(
+            (total[low : min(low + 8, 64)] ^ negative.replicate(min(8, 64 - low))).any() & (self.coarse_4 <= byte)
+            for byte, low in enumerate(range(17, 64, 8))
+        ).any()
+        below = Cat(total[8 * byte : 8 * byte + 8].any() & (self.coarse_4 > byte) for byte in range(7)).any()
         limit = Mux(negative, Const(-(1 << 17), signed(18)), Const((1 << 17) - 1, signed(18)))
         coarse = self.register(m, self.narrow[4], Mux(beyond, limit, window), signed(18), "coarse_5")
-        sticky = self.register(m, self.narrow[4], (total.as_unsigned() & below).any(), 1, "sticky_5")
+        sticky = self.register(m, self.narrow[4], below, 1, "sticky_5")
 
         mask = Const(0x7F, 7) >> (8 - self.fine_5)[:4]
         rest = self.register(m, self.narrow[5], sticky | (coarse[:7] & mask).any(), 1, "rest_6")
