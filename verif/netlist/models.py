@@ -1,6 +1,6 @@
 """Behavioural models of the cells that netlists are made of, as one Verilog text a family.
 
-Most come with Yosys. Its block RAM and multiplier of the ECP5 are empty boxes: ``ecp5/`` has ours.
+Most come with Yosys. Its block RAM, multiplier and DCCA of the ECP5 are empty boxes: ``ecp5/`` has ours.
 """
 
 import re
@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 OURS = Path(__file__).resolve().parent / "ecp5"
-ECP5_CELLS = ("MULT18X18D", "DP16KD")
+ECP5_CELLS = ("MULT18X18D", "DP16KD", "DCCA")
 
 # A table look-up as such: a third of the code that Yosys' tree of multiplexers compiles to. test_luts proves them equal.
 LUTS = {
