@@ -20,7 +20,7 @@ MODULES = {"ulx3s-85f": "boards.ulx3s", "icebreaker": "boards.icebreaker"}
 class Board:
     """A board and the design on it.
 
-    ``clock_mhz`` runs everything; ``baud`` divides it. ``memory_bytes``: RAM that stands for external memory (0: none, so only
+    ``clock_mhz`` runs everything, or all but the compute part if there is ``compute_mhz``; ``baud`` divides it. ``memory_bytes``: RAM that stands for external memory (0: none, so only
     presets without DMA). ``seed``: of the router, unless another is asked for. ``platform`` makes the amaranth-boards
     platform and ``design`` the top for it. ``loader``: the name that openFPGALoader knows. ``finish`` changes Yosys' netlist
     of a config after that of the chip has: it gives cells their places.
@@ -37,6 +37,7 @@ class Board:
     design: Callable[["Board", Config], Elaboratable]
     loader: str
     finish: Callable[[dict, Config], object] | None = None
+    compute_mhz: Fraction | None = None
 
     @cached_property
     def divisor(self) -> int:

@@ -1,4 +1,5 @@
-"""What every board holds: the accelerator, its memory and the host link. No vendor cells, one clock domain."""
+"""What every board holds: the accelerator, its memory and the host link. No vendor cells; one clock domain, beside that of a compute part with
+a clock of its own."""
 
 from amaranth import Module, Mux, Signal
 from amaranth.lib import wiring

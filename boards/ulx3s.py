@@ -7,7 +7,7 @@ from amaranth.lib import io
 from amaranth_boards.ulx3s import ULX3S_85F_Platform
 
 from gemmary.config import Config
-from hdl.accelerator import Accelerator
+from hdl.accelerator import Accelerator, accelerator_of
 
 from .board import Board
 from .chips.ecp5 import BLOCKS, Ecp5Clock, PlacedDotProducts, ecp5
@@ -39,9 +39,12 @@ class Ulx3s(Elaboratable):
         m = Module()
         m.domains.sync = ClockDomain()
         m.submodules.oscillator = oscillator = io.Buffer("i", platform.request("clk25", dir="-"))
-        m.submodules.clock = Ecp5Clock(oscillator.i, OSCILLATOR_MHZ, self.board.clock_mhz)
+        two_clocks = self.board.compute_mhz is not None
+        if two_clocks:
+            m.domains.fast = ClockDomain()
+        m.submodules.clock = Ecp5Clock(oscillator.i, OSCILLATOR_MHZ, self.board.clock_mhz, self.board.compute_mhz)
         config, multiplier = self.config, multipliers(self.config)
-        accelerator = Accelerator(config, multiplier=multiplier) if multiplier else None
+        accelerator = Accelerator(config, multiplier, two_clocks) if multiplier else accelerator_of(config, two_clocks)
         m.submodules.system = system = System(
             config, self.board.divisor, self.board.memory_bytes, accelerator=accelerator
         )

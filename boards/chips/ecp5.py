@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from amaranth import Cat, ClockSignal, Const, Elaboratable, Instance, Module, Signal
+from amaranth import Cat, ClockSignal, Const, Elaboratable, Instance, Module, ResetSignal, Signal
 from amaranth.lib import wiring
 from amaranth.lib.cdc import ResetSynchronizer
 
@@ -60,9 +60,9 @@ def finish(netlist: dict) -> None:
     top_module(netlist)["settings"] = {f"router2/bbMargin/{axis}": f"{ROUTE_MARGIN:032b}" for axis in "xy"}
 
 
-def dividers(source: Fraction, wanted: Fraction) -> tuple[int, int, int]:
+def dividers(source: Fraction, wanted: Fraction, second: Fraction | None = None) -> tuple[int, int, int]:
     """Of the reference, the feedback and the output, for ``wanted`` MHz from ``source`` MHz exactly, the VCO as near to the
-    middle of its range as it can be. InputError if there are none."""
+    middle of its range as it can be, and a multiple of ``second`` MHz. InputError if there are none."""
     found = [
         (abs(wanted * output - sum(VCO) / 2), reference, feedback, output)
         for reference in range(1, 129)
@@ -71,21 +71,29 @@ def dividers(source: Fraction, wanted: Fraction) -> tuple[int, int, int]:
         if source * feedback / reference == wanted
         for output in range(1, 129)
         if VCO[0] <= wanted * output <= VCO[1]
+        if second is None or (wanted * output / second).denominator == 1
     ]
     if not found:
-        raise InputError(f"no divider of the ECP5 PLL makes {float(wanted):g} MHz of {float(source):g} MHz")
+        both = f"{float(wanted):g} MHz" if second is None else f"{float(wanted):g} and {float(second):g} MHz"
+        raise InputError(f"no divider of the ECP5 PLL makes {both} of {float(source):g} MHz")
     return min(found)[1:]
 
 
 class Ecp5Clock(Elaboratable):
-    """Drives domain ``sync`` with ``wanted`` MHz from ``pin``, a clock of ``source`` MHz; in reset until the PLL has locked."""
+    """Drives domain ``sync`` with ``wanted`` MHz from ``pin``, a clock of ``source`` MHz; in reset until the PLL has locked. So is
+    domain ``fast`` with ``compute`` MHz, if that is given, and for as long as ``sync``."""
 
-    def __init__(self, pin, source: Fraction, wanted: Fraction):
-        self.pin, (self.reference, self.feedback, self.output) = pin, dividers(source, wanted)
+    def __init__(self, pin, source: Fraction, wanted: Fraction, compute: Fraction | None = None):
+        self.pin, (self.reference, self.feedback, self.output) = pin, dividers(source, wanted, compute)
+        self.second = int(wanted * self.output / compute) if compute else 0
 
     def elaborate(self, platform):
         m = Module()
-        locked = Signal()
+        locked, second = Signal(), {}
+        if self.second:
+            second = {"p_CLKOS_DIV": self.second, "p_CLKOS_ENABLE": "ENABLED", "p_CLKOS_CPHASE": self.second - 1}
+            second["o_CLKOS"] = ClockSignal("fast")
+            m.submodules.compute_reset = ResetSynchronizer(ResetSignal(), domain="fast")
         m.submodules.pll = Instance(
             "EHXPLLL",
             p_CLKI_DIV=self.reference,
@@ -100,6 +108,7 @@ class Ecp5Clock(Elaboratable):
             i_STDBY=Const(0),
             o_CLKOP=ClockSignal(),
             o_LOCK=locked,
+            **second,
         )
         m.submodules.reset = ResetSynchronizer(~locked)
         return m

@@ -21,6 +21,10 @@ RELATIONS = {
 """Periods of ``sync`` and ``fast``, and when the first edge of ``fast`` is: picoseconds."""
 
 
+QUICK = ".*relation=[56].*"
+"""The cocotb tests with two of them: 7-to-3, drifting."""
+
+
 class TwoClocks(wiring.Component):
     """``component`` with its ports, and both clocks and one reset as pins; ``fast`` is in reset for as long as ``sync`` is."""
 

@@ -1,10 +1,11 @@
 """The accelerator behind its pins: a memory on its AXI4, a host on its AXI4-Lite, checkers on both."""
 
 import logging
+import os
 
 import cocotb
 from cocotb.clock import Clock
-from cocotb.triggers import RisingEdge
+from cocotb.triggers import RisingEdge, Timer
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster
 
 from gemmary.config import Config
@@ -13,6 +14,7 @@ from gemmary.registers import ADDRESS
 from verif import bench
 from verif.agents.axi_checker import AxiChecker
 from verif.agents.axi_memory import AxiMemory
+from verif.agents.clocks import RELATIONS
 
 WATCHDOG = 2000
 """Cycles: longer than anything that these benches wait for."""
@@ -40,7 +42,7 @@ class Machine:
             if handle._name.startswith(("s_axil_", "m_axi_")) and driven_by_bench(handle._name):
                 handle.value = 0
         dut.aresetn.value = 0
-        Clock(dut.aclk, bench.PERIOD_NS, unit="ns").start()
+        await self._clocks()
         for _ in range(4):
             await self.edge
         dut.aresetn.value = 1
@@ -50,6 +52,19 @@ class Machine:
         self.checkers = [AxiChecker(dut, prefix, dut.aclk, dut.aresetn, 0) for prefix in ("m_axi", "s_axil")]
         bus = AxiLiteBus.from_prefix(dut, "s_axil")
         self.registers = AxiLiteMaster(bus, dut.aclk, dut.aresetn, reset_active_level=False)
+
+    async def _clocks(self) -> None:
+        """The second one, of a machine that has it, in the relation to the first that CLOCKS names."""
+        second = getattr(self.dut, "compute_aclk", None)
+        if second is None:
+            Clock(self.dut.aclk, bench.PERIOD_NS, unit="ns").start()
+            return
+        first_ps, second_ps, phase = RELATIONS[os.environ["CLOCKS"]]
+        second.value = 0
+        Clock(self.dut.aclk, first_ps, unit="ps").start()
+        if phase:
+            await Timer(phase, unit="ps")
+        Clock(second, second_ps, unit="ps").start()
 
     async def write(self, register: str, value: int) -> None:
         await self.registers.write_dword(ADDRESS[register], value)

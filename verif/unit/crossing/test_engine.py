@@ -10,7 +10,7 @@ from gemmary.registers import State
 from hdl.crossing import engine as crossing
 from hdl.interfaces import Done, Error, instruction_layout
 from verif import bench, runner
-from verif.agents.clocks import RELATIONS, TwoClocks, start
+from verif.agents.clocks import QUICK, RELATIONS, TwoClocks, start
 from verif.agents.engine import EngineDriver
 from verif.agents.pace import always, paces
 from verif.agents.streams import garbage
@@ -24,7 +24,14 @@ SETTLED = 40
 """Cycles of the slower clock after which everything has arrived."""
 
 
-def test_engine(simulate):
+def test_engine(tmp_path):
+    """In two relations and under one simulator."""
+    model = runner.build(TwoClocks(Engine(OPCODE)), "crossing-engine", "icarus")
+    runner.run(model, __name__, tmp_path, 1, tests=QUICK)
+
+
+@pytest.mark.nightly
+def test_engine_in_every_relation(simulate):
     simulate(TwoClocks(Engine(OPCODE)))
 
 

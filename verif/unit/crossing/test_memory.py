@@ -7,7 +7,7 @@ from gemmary.isa import Space
 from hdl.crossing.memory import WriteCrossing
 from hdl.interfaces import CROSSED_READS
 from verif import bench, runner
-from verif.agents.clocks import RELATIONS, TwoClocks, start
+from verif.agents.clocks import QUICK, RELATIONS, TwoClocks, start
 from verif.agents.memory import Port
 from verif.agents.pace import always, paces
 from verif.configs import TINY
@@ -19,7 +19,14 @@ SETTLED = 60
 SPACES = (Space.ACTIVATION, Space.WEIGHT, Space.ACCUMULATOR)
 
 
-def test_memory(simulate):
+def test_memory(tmp_path):
+    """In two relations and under one simulator."""
+    model = runner.build(TwoClocks(Memories(TINY)), "crossing-memory", "icarus")
+    runner.run(model, __name__, tmp_path, 1, tests=QUICK)
+
+
+@pytest.mark.nightly
+def test_memory_in_every_relation(simulate):
     simulate(TwoClocks(Memories(TINY)))
 
 

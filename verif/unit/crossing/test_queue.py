@@ -22,9 +22,8 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize(
-    "case", ["in-4", "out-16", *(pytest.param(c, marks=pytest.mark.nightly) for c in ("in-8", "out-2"))]
-)
+@pytest.mark.nightly  # those of an engine and of memories use it
+@pytest.mark.parametrize("case", CASES)
 def test_queue(simulate, case):
     simulate(TwoClocks(AsyncQueue(*CASES[case])), case)
 
