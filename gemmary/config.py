@@ -182,6 +182,12 @@ PRESETS = {
         Config("small", 8, 8, 8, 32 << 10, 16 << 10, 128, 8),
         # One MAC a DSP multiplier: 128 of 156, the rest for the requantizer.
         Config("ulx3s-85f", 16, 8, 4, 128 << 10, 64 << 10, 512, 8),
+        # Two MACs a DSP multiplier: 142 of 156 for the array, its two terms among them, 12 for the requantizer. What costs wires
+        # and does little for the clock cycles is small.
+        Config(
+            "ulx3s-pair", 16, 16, 2, 128 << 10, 64 << 10, 512, 8,
+            activation_banks=2, outstanding=4, address_bits=32, dot=8, multiplier="pair",
+        ),
         # iCE40UP5K: four SPRAMs as two 1RW scratchpads, no AXI, one serial requantizer.
         Config(
             "nano", 4, 4, 1, 64 << 10, 64 << 10, 256, 4,

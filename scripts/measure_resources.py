@@ -23,6 +23,8 @@ FILE = Path(__file__).parent.parent / "docs" / "resources.json"
 CELLS = ("LUT4", "CCU2C", "TRELLIS_FF", "TRELLIS_DPR16X4", "MULT18X18D", "DP16KD")
 AVAILABLE = {"LUT4": 83_640, "TRELLIS_FF": 83_640, "MULT18X18D": 156, "DP16KD": 208}
 """Of an LFE5U-85F. A CCU2C takes two LUT4, a TRELLIS_DPR16X4 four (and two for its writes)."""
+HIDE = "rename -hide w:*[*"
+"""Fields of structures are called like bits, which abc9 of Yosys 0.70 can take them for."""
 PLACE_SECONDS = 600
 PLACE = (
     *("--85k", "--speed", "6", "--out-of-context", "--freq", "200", "--seed", "1", "--timing-allow-fail"),
@@ -46,7 +48,7 @@ def measure(config: Config, place: bool = True) -> dict:
 
 def synthesize(folder: Path) -> dict[str, int]:
     """The cells of gemmary.v in ``folder``; leaves gemmary.json there."""
-    (folder / "convert.ys").write_text("read_verilog gemmary.v\nsynth_ecp5 -top gemmary -json gemmary.json\n")
+    (folder / "convert.ys").write_text(f"read_verilog gemmary.v\n{HIDE}\nsynth_ecp5 -top gemmary -json gemmary.json\n")
     subprocess.run(find_yosys()[1], cwd=folder, check=True, stdout=subprocess.DEVNULL)
     cells = json.loads((folder / "gemmary.json").read_text())["modules"]["gemmary"]["cells"].values()
     return {kind: sum(cell["type"] == kind for cell in cells) for kind in CELLS}

@@ -115,7 +115,7 @@ def lint(file, top: str = "gemmary") -> str:
     return subprocess.run(command, env=environment, capture_output=True, text=True).stderr
 
 
-NIGHTLY_LINT = ("small", "ulx3s-85f")  # what base and nano consist of, in other sizes
+NIGHTLY_LINT = ("small", "ulx3s-85f", "ulx3s-pair")  # what base and nano consist of, in other sizes
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,9 @@ def matmul(capsys, shape: str, *options: str) -> dict:
     return result
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize(
+    "preset", [pytest.param(p, marks=pytest.mark.nightly) if p == "ulx3s-pair" else p for p in PRESETS]
+)
 def test_every_preset(preset, capsys):
     """Each shape meets another memory; `test_every_memory` has all combinations."""
     for number, shape in enumerate(SHAPES):
