@@ -22,6 +22,7 @@ class Layout:
     def __init__(self, config: Config):
         self.config, self.memory = config, Memory()
         self.tensors: dict[str, Placed] = {}
+        self.lives: dict[str, tuple[int, int]] = {}
 
     def tensor(self, name: str, shape: tuple[int, ...], dtype: DType = DType.INT8) -> Tensor:
         word = self.config.rows if dtype == DType.INT8 else self.config.columns
@@ -41,10 +42,19 @@ class Layout:
             return self.place(tensor)
         return replace(tensor, address=self.memory.constant(tensor.pack(values)))
 
-    def place(self, tensor: Placed) -> Placed:
-        """``tensor`` with an address of its own."""
-        tensor = self.tensors[tensor.name] = replace(tensor, address=self.memory.allocate(tensor.size))
+    def place(self, tensor: Placed, address: int | None = None) -> Placed:
+        """``tensor`` at ``address``, by default one of its own."""
+        address = self.memory.allocate(tensor.size) if address is None else address
+        tensor = self.tensors[tensor.name] = replace(tensor, address=address)
         return tensor
+
+    def fill(self, tensor: Tensor) -> None:
+        """Zeros behind the positions of each word of a result, where it is filled up: nobody else writes there."""
+        used = tensor.positions * tensor.word_bytes
+        if used < tensor.plane_bytes:
+            zeros = bytes(tensor.plane_bytes - used)
+            places = (tensor.address + word * tensor.plane_bytes + used for word in range(tensor.words))
+            self.memory.constants += [(place, zeros) for place in places]
 
     def requantization(self, requantization: Requantization, channels: int) -> tuple[int, int | None]:
         """Addresses of the parameters and of the table (None without one)."""

@@ -30,7 +30,8 @@ class Program:
     """Layers in order, over one image of external memory.
 
     ``tensors`` has every input, intermediate and output by name; all of them ``pack`` arrays, and those that are no inputs
-    ``unpack`` them. ``constants`` (address, bytes) are to be in memory before
+    ``unpack`` them. ``lives`` has the first and the last layer at which a tensor that shares memory with others is there; the number of layers
+    stands for the end. ``constants`` (address, bytes) are to be in memory before
     the first layer, and so are the ``inputs``. Code goes to ``code_address``; all in all the program needs ``memory_bytes``
     of external memory.
     """
@@ -42,6 +43,7 @@ class Program:
     outputs: tuple[str, ...]
     constants: tuple[tuple[int, bytes], ...] = field(repr=False)
     code_address: int
+    lives: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     @cached_property
     def macs(self) -> int:
@@ -50,6 +52,12 @@ class Program:
     @cached_property
     def memory_bytes(self) -> int:
         return self.code_address + max(len(run.code) for layer in self.layers for run in layer.runs)
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """Tensors that are there in the end, and were computed."""
+        end = len(self.layers)
+        return tuple(n for n in self.tensors if n not in self.inputs and self.lives.get(n, (0, end))[1] == end)
 
     def encode(self) -> bytes:
         """All runs of all layers, one behind the other, as ``gemmary disassemble`` reads them."""

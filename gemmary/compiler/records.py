@@ -14,14 +14,14 @@ from .requantization import Requantization, ResidualOperand
 from .row_packed import PackedConvolution
 from .row_packing import PaddedImages, RowPacking
 from .strips import Strips
-from .tensor import Stack, Tensor, Turned
+from .tensor import Slice, Stack, Tensor, Turned
 from .weights import WeightTensor
 from .window import Window
 
 RECORDS = {
     kind.__name__: kind
     for kind in (
-        Tensor, Stack, Turned, WeightTensor, PaddedImages, Strips, WindowTensor, Window, KeyOperand, RowOperand, RowPacking,
+        Tensor, Stack, Turned, Slice, WeightTensor, PaddedImages, Strips, WindowTensor, Window, KeyOperand, RowOperand, RowPacking,
         Requantization, ResidualOperand, Contraction, Elementwise, Pooling, PackedConvolution,
     )
 }  # fmt: skip

@@ -52,7 +52,7 @@ class LayerTotals:
 
 @dataclass(frozen=True)
 class Result(LayerTotals):
-    """Tensors by name (all those of the program but its inputs), and a report for each layer."""
+    """Tensors by name (all those of the program but its inputs and those that others took the place of), and a report for each layer."""
 
     tensors: dict[str, np.ndarray]
     layers: tuple[LayerResult, ...]
@@ -90,5 +90,5 @@ def execute(
         cycles = sum(report.cycles for report in reports)
         layers.append(LayerResult(layer.name, layer.macs, cycles, reports, program.config.macs_per_cycle))
         progress(layer)
-    results = {name: t for name, t in program.tensors.items() if name not in program.inputs}
+    results = {name: program.tensors[name] for name in program.left}
     return Result({name: t.unpack(device.read(t.address, t.size)) for name, t in results.items()}, tuple(layers))

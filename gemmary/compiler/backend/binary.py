@@ -29,19 +29,14 @@ from ..ir.edges import Constant
 from ..ir.model import Model, parse
 from ..ir.shapes import Reshape
 from ..program import Layer, Program
-from ..row_packing import PaddedImages
+from ..records import fields_of, is_record, make
 from ..runs import Run
-from ..strips import Strips
-from ..tensor import Stack, Tensor, Turned
-from ..weights import WeightTensor
-from ..window import Window
 from .compiled import Compiled, Step
 from .names import names_of
 from .partition import Segment
 
-MAGIC, VERSION = b"GEMMARY\0", 1
+MAGIC, VERSION = b"GEMMARY\0", 2
 _HEAD = struct.Struct("<8sIIIQ")
-_KINDS = {kind.__name__: kind for kind in (Tensor, Stack, Turned, WeightTensor, PaddedImages, Strips, Window)}
 
 
 def save_compiled(compiled: Compiled, path: Path) -> None:
@@ -148,6 +143,7 @@ def _step(compiled: Compiled, step: Step, ops: dict, blobs: _Blobs) -> dict:
         "program_outputs": list(program.outputs),
         "constants": [[address, *blobs.add(data)] for address, data in program.constants],
         "code_address": program.code_address,
+        "lives": program.lives,
         "layers": [
             {
                 "name": layer.name,
@@ -183,8 +179,9 @@ def _read_step(config: Config, model: Model, entry: dict, blobs: memoryview) -> 
     )
     tensors = {name: _object(tensor) for name, tensor in entry["tensors"].items()}
     constants = tuple((address, bytes(blobs[start : start + size])) for address, start, size in entry["constants"])
+    lives = {name: tuple(layers) for name, layers in entry["lives"].items()}
     sides = tuple(entry["program_inputs"]), tuple(entry["program_outputs"])
-    return Step(segment, Program(config, layers, tensors, *sides, constants, entry["code_address"]))
+    return Step(segment, Program(config, layers, tensors, *sides, constants, entry["code_address"], lives))
 
 
 def _values(model: Model) -> list[SSAValue]:
@@ -193,9 +190,8 @@ def _values(model: Model) -> list[SSAValue]:
 
 def _plain(value):
     """A tensor's dataclass, or what its fields hold, as JSON."""
-    if type(value).__name__ in _KINDS:
-        fields = {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
-        return {"kind": type(value).__name__} | fields
+    if is_record(value):
+        return {"kind": type(value).__name__} | {name: _plain(each) for name, each in fields_of(value).items()}
     if isinstance(value, DType):
         return {"dtype": value.name}
     return [_plain(each) for each in value] if isinstance(value, tuple | list) else value
@@ -203,7 +199,7 @@ def _plain(value):
 
 def _object(value):
     if isinstance(value, dict) and "kind" in value:
-        return _KINDS[value["kind"]](**{name: _object(each) for name, each in value.items() if name != "kind"})
+        return make(value["kind"], {name: _object(each) for name, each in value.items() if name != "kind"})
     if isinstance(value, dict):
         return DType[value["dtype"]]
     return tuple(_object(each) for each in value) if isinstance(value, list) else value

@@ -7,7 +7,8 @@ from xdsl.ir import Operation
 
 from ...isa import Opcode, decode_program
 from ..ir.shapes import Reshape
-from ..program import Layer
+from ..planning import Life, aligned, bound
+from ..program import Layer, Program
 from .compiled import Compiled, label
 from .partition import TENSOR, reason_on_host
 from .work import macs_of, moved_bytes
@@ -18,7 +19,8 @@ def explain(compiled: Compiled, errors: Mapping[str, float] | None = None) -> di
 
     ``engine`` of an operator is tensor (with the vector engine as its drain), vector, host, or none (nothing is to be done);
     ``cycles`` are those that the cycle model predicts, 0 on the host; ``bytes`` go through external memory, on the host through
-    NumPy. ``fallback`` says why what computes something is on the host; ``location`` is the line of the model's program, where
+    NumPy. ``tensor_bytes`` is the most that the tensors of a program take, with places shared, and ``tensor_bytes_bound`` what no plan
+    could do without. ``fallback`` says why what computes something is on the host; ``location`` is the line of the model's program, where
     known. ``errors`` (of ``signal_to_noise``) adds ``sqnr_db``.
     """
     rows, locations = [], compiled.model.locations
@@ -30,6 +32,7 @@ def explain(compiled: Compiled, errors: Mapping[str, float] | None = None) -> di
             rows[-1]["location"] = locations.get(op.source)
             if errors is not None:
                 rows[-1]["sqnr_db"] = errors.get(compiled.names[op.results[0]])
+    planned = [_planned(step.program) for step in compiled.steps if step.program]
     macs = sum(row["macs"] for row in rows)
     on_device = sum(row["macs"] for row in rows if row["engine"] in ("tensor", "vector"))
     cycles = sum(row["cycles"] for row in rows)
@@ -44,6 +47,8 @@ def explain(compiled: Compiled, errors: Mapping[str, float] | None = None) -> di
             "utilization": round(on_device / (cycles * compiled.config.macs_per_cycle), 6) if cycles else 0.0,
             "bytes": sum(row["bytes"] for row in rows if row["engine"] not in ("host", "none")),
             "memory_bytes": compiled.memory_bytes,
+            "tensor_bytes": max((peak for peak, _ in planned), default=0),
+            "tensor_bytes_bound": max((least for _, least in planned), default=0),
             "programs": sum(step.program is not None for step in compiled.steps),
             "fallbacks": len(compiled.fallbacks),
         },
@@ -77,3 +82,10 @@ def _traffic(layer: Layer) -> int:
             if instruction.opcode in (Opcode.LOAD, Opcode.STORE) and not getattr(instruction, "fill_only", False):
                 total += prod(instruction.counts.values()) * instruction.length
     return total
+
+
+def _planned(program: Program) -> tuple[int, int]:
+    """Bytes that the tensors of a program take together, and those that are alive at once."""
+    lives = {name: Life(program.tensors[name].size, *layers) for name, layers in program.lives.items()}
+    ends = (program.tensors[name].address + aligned(life.size) for name, life in lives.items())
+    return max(ends, default=0), bound(lives)

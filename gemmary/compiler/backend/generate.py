@@ -24,6 +24,7 @@ from ..ir.vector import Add, AveragePool, MaxPool, Table
 from ..layout import Layout
 from ..lowering import lower_contraction
 from ..operands import KeyOperand, RowOperand
+from ..planning import aligned, plan
 from ..pooling import Pooling, lower_pooling
 from ..requantization import Requantization, ResidualOperand
 from ..scales import mantissa_and_shift
@@ -32,6 +33,7 @@ from ..tiled import Tiled, TiledLayer
 from ..weights import folded_bias
 from ..window import Window
 from .groups import lower_groups
+from .lives import lives_of
 from .work import macs_of
 
 
@@ -61,6 +63,9 @@ class Generator:
         self.layout, self.timing = Layout(config), Timing(config)
         self.tensors: dict[SSAValue, Tensor] = {}
         self.stacks: dict[SSAValue, Stack] = {}
+        self.lives = lives_of(self.ops, self.inputs, self.outputs, self._size)
+        self.addresses = plan(self.lives)
+        self.layout.memory.size = max((self.addresses[v] + aligned(self.lives[v].size) for v in self.lives), default=0)
 
     def program(self, label: str) -> Program:
         """At the tile level."""
@@ -72,6 +77,9 @@ class Generator:
                 raise Unsupported(op, str(error)) from None
             if parts is not None:
                 layers.append(TiledLayer(self.names[op.result], self.names[op.result], macs_of(op), parts))
+        for value, life in self.lives.items():
+            if self.names[value] in self.layout.tensors:
+                self.layout.lives[self.names[value]] = max(life.first, 0), life.last
         inputs, outputs = ([self.names[value] for value in values] for values in (self.inputs, self.outputs))
         for value in self.outputs:  # a view is read through a name of its own
             if self.names[value] not in self.layout.tensors:
@@ -107,12 +115,19 @@ class Generator:
     def read(self, value: SSAValue) -> Tensor:
         """The tensor of a value; an input of the program gets its place when it is first asked for."""
         if value not in self.tensors:
-            self.tensors[value] = self.layout.place(self._tensor(value))
+            self.tensors[value] = self.layout.place(self._tensor(value), self.addresses[value])
         return self.tensors[value]
 
     def write(self, value: SSAValue) -> Tensor:
-        self.tensors[value] = self.layout.place(self._tensor(value))
+        self.tensors[value] = self.layout.place(self._tensor(value), self.addresses[value])
+        self.layout.fill(self.tensors[value])
         return self.tensors[value]
+
+    def _size(self, value: SSAValue) -> tuple[int, bool]:
+        """Bytes that the tensor of a value takes, and whether some of them must be zeros from the start."""
+        tensor, shape = self._tensor(value), shape_of(value)
+        stack = Stack(replace(tensor, shape=shape[-2:]), prod(shape[:-2])) if len(shape) > 2 else tensor
+        return max(tensor.size, stack.size), tensor.multiple > 1
 
     def _tensor(self, value: SSAValue) -> Tensor:
         wide = quantization(value) is None
@@ -260,7 +275,7 @@ class Generator:
             )
         if value not in self.stacks:
             single = replace(self._tensor(value), shape=shape_of(value)[-2:])
-            self.stacks[value] = self.layout.place(Stack(single, prod(shape_of(value)[:-2])))
+            self.stacks[value] = self.layout.place(Stack(single, prod(shape_of(value)[:-2])), self.addresses[value])
         return self.stacks[value]
 
     # The vector engine alone.

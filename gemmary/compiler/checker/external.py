@@ -88,7 +88,12 @@ class External:
 
     def __init__(self, config: Config, size: int, places: list[Place] | None):
         self.config, self.size, self.known = config, size, places is not None
-        self.places = sorted(places or [], key=lambda place: place.address)
+        self.see(places or [])
+
+    def see(self, places: list[Place]) -> None:
+        """What there is from now on."""
+        self.places = sorted(places, key=lambda place: place.address)
+        self.starts = [place.address for place in self.places]
 
     def begin(self, stream: Stream, found: list[Transfer | None], findings: list[Finding]) -> None:
         self.stream, self.findings = stream, findings

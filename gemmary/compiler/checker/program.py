@@ -33,14 +33,22 @@ def check_program(program: Program) -> list[Finding]:
     """What is wrong with a compiled program; nothing, for one that every machine executes with the same result. Indices count from the
     start of the run. It works from the encoded runs, and from what the program says lies where in external memory."""
     tensors = {name: t for name, t in program.tensors.items() if isinstance(t, Tensor | Stack)}
-    checker = StreamChecker(program.config, program.memory_bytes, _places(program), tensors)
+    places = _places(program)
+    checker = StreamChecker(program.config, program.memory_bytes, places, tensors)
     findings: list[Finding] = []
-    for layer in program.layers:
+    for number, layer in enumerate(program.layers):
+        checker.external.see([place for place in places if _lives(program, place.name, number)])
         for run in layer.runs:
             findings += checker.check(run.code, layer.name)
             if findings:
                 return findings[:MOST]
+    checker.external.see(places)
     return checker.finish()
+
+
+def _lives(program: Program, name: str, layer: int) -> bool:
+    first, last = program.lives.get(name, (layer, layer))
+    return first <= layer <= last
 
 
 def check_stream(
@@ -111,14 +119,23 @@ class StreamChecker:
 
 def _places(program: Program) -> list[Place]:
     """Constants, inputs and results. All but packed images are transferred in whole granules."""
-    bus = program.config.bus_bytes
-    places = [
-        Place("a constant", at, len(data), Use.SOURCE, constant=True, grain=bus) for at, data in program.constants
-    ]
-    taken = {place.address for place in places if place.size}
+    bus, places, names = program.config.bus_bytes, [], {}
     for name, tensor in program.tensors.items():
-        if tensor.address not in taken:
-            use = Use.SOURCE if name in program.inputs else Use.RESULT
-            grain = bus if isinstance(tensor, Tensor | Stack | WeightTensor) else 1
-            places.append(Place(name, tensor.address, tensor.size, use, grain=grain))
+        if names.setdefault((tensor.address, program.lives.get(name)), name) != name:
+            continue  # another name of the same
+        use = Use.SOURCE if name in program.inputs else Use.RESULT
+        grain = bus if isinstance(tensor, Tensor | Stack | WeightTensor) else 1
+        places.append(Place(name, tensor.address, tensor.size, use, grain=grain))
+    for at, data in program.constants:
+        whole = [
+            place for place in places if place.address <= at < place.address + place.size and _filled(place, program)
+        ]
+        if whole:  # zeros that fill up a result
+            whole[0].table("defined")[at - whole[0].address :][: len(data)] = True
+        else:
+            places.append(Place("a constant", at, len(data), Use.SOURCE, constant=True, grain=bus))
     return places
+
+
+def _filled(place: Place, program: Program) -> bool:
+    return getattr(program.tensors[place.name], "multiple", 1) > 1 if place.name in program.tensors else False

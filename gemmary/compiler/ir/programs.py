@@ -16,7 +16,6 @@ from ..tiled import Emitted, TiledLayer
 from . import instructions as isa
 from .dialect import GraphContext
 from .nests import nest_of
-from .records import Record
 from .tile import ExternalConstant, ExternalTensor, Layer, Program
 
 
@@ -29,7 +28,7 @@ def program_of(
     outputs: Sequence[str],
 ) -> Program:
     """The tile level of ``layers``; constants become arrays of ``context``."""
-    body = [ExternalTensor.create(properties={"record": Record(tensor)}) for tensor in layout.tensors.values()]
+    body = [ExternalTensor.of(tensor, layout.lives.get(name)) for name, tensor in layout.tensors.items()]
     for number, (address, data) in enumerate(layout.memory.constants):
         name = f"{label}.constant{number}"
         context.arrays[name] = np.frombuffer(data, np.int8)
@@ -51,18 +50,20 @@ def program_of(
 
 def encode(context: GraphContext, config: Config, program: Program) -> encoded.Program:
     """What a device runs, of a program whose runs are scheduled. InputError if they are not, or a constant is missing."""
-    tensors, constants, layers = {}, [], []
+    tensors, constants, layers, lives = {}, [], [], {}
     for op in program.body.block.ops:
         match op:
             case ExternalTensor():
                 tensors[op.record.data.name] = op.record.data
+                if op.live is not None:
+                    lives[op.record.data.name] = tuple(op.live.get_values())
             case ExternalConstant():
                 constants.append((op.address.value.data, _bytes(context, op.resource.data)))
             case Layer():
                 runs = tuple(map(_run, op.body.block.ops))
                 layers.append(encoded.Layer(op.label.data, op.output.data, op.macs.value.data, runs))
     sides = (tuple(name.data for name in names) for names in (program.inputs, program.outputs))
-    return encoded.Program(config, tuple(layers), tensors, *sides, tuple(constants), program.code.value.data)
+    return encoded.Program(config, tuple(layers), tensors, *sides, tuple(constants), program.code.value.data, lives)
 
 
 def _run(op) -> Run:

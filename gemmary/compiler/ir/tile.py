@@ -25,6 +25,7 @@ from xdsl.irdl import (
     IRDLOperation,
     irdl_attr_definition,
     irdl_op_definition,
+    opt_prop_def,
     prop_def,
     region_def,
     result_def,
@@ -149,18 +150,33 @@ class Program(Container):
 
 @irdl_op_definition
 class ExternalTensor(IRDLOperation):
-    """A tensor, or its like, with its place in external memory."""
+    """A tensor, or its like, with its place in external memory; ``live`` from one layer to another, if others may share the place."""
 
     name = "tile.tensor"
     record = prop_def(Record)
+    live = opt_prop_def(DenseArrayBase)
+
+    @classmethod
+    def of(cls, tensor, live: tuple[int, int] | None = None) -> "ExternalTensor":
+        properties = {"record": Record(tensor)}
+        if live is not None:
+            properties["live"] = DenseArrayBase.from_list(i64, list(live))
+        return cls.create(properties=properties)
 
     @classmethod
     def parse(cls, parser: Parser) -> "ExternalTensor":
-        return cls.create(properties={"record": Record(Record.parse_parameter(parser))})
+        tensor, live = Record.parse_parameter(parser), None
+        if parser.parse_optional_keyword("live") is not None:
+            first = parser.parse_integer()
+            parser.parse_keyword("to")
+            live = first, parser.parse_integer()
+        return cls.of(tensor, live)
 
     def print(self, printer: Printer) -> None:
         printer.print_string(" ")
         self.record.print_parameter(printer)
+        if self.live is not None:
+            printer.print_string(" live {} to {}".format(*self.live.get_values()))
 
 
 @irdl_op_definition
