@@ -158,7 +158,9 @@ class Transformer:
         erf = self.add(
             "Erf", self.add("Div", x, self.constant("gelu.root", np.sqrt(2)), name=f"{name}.div"), name=f"{name}.erf"
         )
-        half = self.add("Mul", x, self.add("Add", erf, "one", name=f"{name}.plus"), name=f"{name}.product")
+        half = self.add(
+            "Mul", x, self.add("Add", erf, self.constant("one", 1), name=f"{name}.plus"), name=f"{name}.product"
+        )
         return self.add("Mul", half, self.constant("gelu.half", 0.5), name=name)
 
     def pool(self, x: str) -> None:
