@@ -20,10 +20,13 @@ def load_bytes(builder: Builder, region: Region, external: int, onchip: int, siz
 def load_inputs(
     config: Config, tensor: Tensor, window: Window, block: Block, words: tuple[int, int], address: int
 ) -> Iterator[dict[str, int]]:
-    """Fields that load what ``block`` reads of channel words ``(first, count)`` to activation word ``address``.
+    """Fields that load what ``block`` reads of channel words ``(first, count)`` to activation word ``address``: nothing, where all of
+    it is padding.
 
     It lies there as ``[words, images, in_rows, in_columns]``, with the rows that the window reads alone.
     """
+    if not window.reads(block):
+        return
     first, count = words
     granules = config.rows // config.bus_bytes
     position = (block.image * window.height + block.in_row) * window.width + block.in_column

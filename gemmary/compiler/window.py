@@ -179,6 +179,20 @@ class Window:
             fields[f"{axis}_limit"] = limit
         return fields
 
+    def reads(self, block: Block) -> bool:
+        """Whether any output of ``block`` reads its image: all of it may be padding."""
+        if not self.padded:
+            return True
+        axes = ((block.y_start, block.rows, block.in_rows), (block.x_start, block.columns, block.in_columns))
+        return all(
+            any(
+                0 <= start + i * self.stride[axis] + tap * self.dilation[axis] < size
+                for i in range(count)
+                for tap in range(self.kernel[axis])
+            )
+            for axis, (start, count, size) in enumerate(axes)
+        )
+
     def _inputs(self, axis: int, first: int, count: int) -> tuple[int, int, int]:
         """First input, number of inputs, and the coordinate of the first tap from there; all in ``axis``."""
         size, stride = (self.height, self.width)[axis], self.stride[axis]

@@ -199,7 +199,9 @@ class _Drawing:
     def mean(self, x: SSAValue) -> SSAValue:
         n, h, w, c = shape_of(x)
         scale = real(self.rng.uniform(0.5, 2) / (h * w))
-        return self.build(AveragePool, [x], (n, 1, 1, c), self.quantization(), scale=scale, window=ints((h, w)))
+        return self.build(
+            AveragePool, [x], (n, 1, 1, c), self.quantization(), scale=scale, window=ints((h, w)), strides=ints((1, 1))
+        )
 
     def tokens(self, x: SSAValue) -> SSAValue:
         n, h, w, c = shape_of(x)

@@ -25,6 +25,19 @@ func.func @main(%x: tensor<1x1x!graph.q<1.0, 0>>) -> tensor<1x4x!graph.q<1.0, 0>
 }
 """,
     ),
+    # The last row of outputs reads padding only: a row of inputs was loaded that nothing read.
+    "all padding": (
+        preset("base"),
+        """
+func.func @main(%x: tensor<2x3x12x2x!graph.q<0.5, 3>>) -> tensor<2x2x7x2x!graph.q<0.0625, 127>> {
+  %w = graph.constant {value = dense<7> : tensor<1x1x2x2xi8>} : tensor<1x1x2x2xi8>
+  %s = graph.constant {value = dense<0.03> : tensor<1xf32>} : tensor<1xf32>
+  %y = graph.conv2d %x, %w scale %s : tensor<1xf32> {strides = array<i64: 3, 2>, padding = array<i64: 0, 1, 1, 1>} :
+    tensor<2x3x12x2x!graph.q<0.5, 3>>, tensor<1x1x2x2xi8> -> tensor<2x2x7x2x!graph.q<0.0625, 127>>
+  func.return %y : tensor<2x2x7x2x!graph.q<0.0625, 127>>
+}
+""",
+    ),
 }
 
 
