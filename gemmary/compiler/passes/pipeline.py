@@ -9,6 +9,7 @@ from ...errors import InputError
 from ..ir.model import Model
 from .cancel_transposes import CancelTransposes
 from .dead_code import DeadCode
+from .fold_batch_norm import FoldBatchNorm
 from .fuse_tables import FuseTables
 from .insert_quantization import InsertQuantization
 from .join_heads import JoinHeads
@@ -24,18 +25,18 @@ from .sink_scalars import SinkScalars
 PASSES: dict[str, type[ModulePass]] = {
     each.name: each
     for each in (
-        SinkScalars, MarkQuantized, InsertQuantization,
+        SinkScalars, MarkQuantized, InsertQuantization, FoldBatchNorm,
         SinkDequantize, RaiseContractions, RaisePools, RaiseAdds, RaiseNormal, RaiseTables, CancelTransposes, FuseTables, JoinHeads, DeadCode,
     )
 }  # fmt: skip
 
 DEFAULT = (
-    "sink-dequantize,raise-contractions,raise-pools,raise-adds,raise-normal,dead-code,raise-tables,dead-code,"
+    "fold-batch-norm,sink-dequantize,raise-contractions,raise-pools,raise-adds,raise-normal,dead-code,raise-tables,dead-code,"
     "cancel-transposes,fuse-tables,cancel-transposes,join-heads,sink-scalars,dead-code"
 )
 """From a front end's model to what is lowered."""
 
-MARK = "sink-scalars,mark-quantized"
+MARK = "fold-batch-norm,sink-scalars,mark-quantized"
 """From a float model to one that calibration can give ranges; then comes insert-quantization."""
 
 
