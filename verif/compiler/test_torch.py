@@ -3,12 +3,12 @@
 import json
 import subprocess
 import sys
+from functools import cache
 
 import numpy as np
 import pytest
 
 from gemmary.compiler.executable import Executable, FallbackWarning
-from gemmary.config import preset
 from gemmary.errors import InputError
 from gemmary.models.digits import load_digits
 from verif.software.test_cli import gemmary as command
@@ -55,15 +55,18 @@ def one_thread():
 @pytest.fixture(scope="module")
 def exported():
     """Quantized models by name, each made once."""
-    made = {}
 
     def quantized(name):
-        if name not in made:
-            batches = [torch_models.inputs_of(name, seed=seed) for seed in (7, 8, 9)]
-            made[name] = gemmary.torch.quantize(torch_models.model_of(name), batches)
-        return made[name]
+        batches = [torch_models.inputs_of(name, seed=seed) for seed in (7, 8, 9)]
+        return gemmary.torch.quantize(torch_models.model_of(name), batches)
 
-    return quantized
+    return cache(quantized)
+
+
+@pytest.fixture(scope="module")
+def compiled(exported):
+    """Their programs, each made once."""
+    return cache(lambda name: gemmary.compile(exported(name), "small", strict=name not in WITH_FALLBACKS))
 
 
 def step_of(expected, name) -> float:
@@ -85,9 +88,8 @@ def check(found, expected, name):
 
 
 @pytest.mark.parametrize("name", torch_models.MODELS)
-def test_results_are_those_of_pytorch(exported, name):
-    program, x = exported(name), torch_models.inputs_of(name)
-    executable = gemmary.compile(program, "small", strict=name not in WITH_FALLBACKS)
+def test_results_are_those_of_pytorch(exported, compiled, name):
+    program, executable, x = exported(name), compiled(name), torch_models.inputs_of(name)
     with torch.no_grad():
         expected = program.module()(x)
     check(executable(x), expected, name)
@@ -151,30 +153,28 @@ def test_fallbacks_are_warned_of(exported):
         ("classifier", ["conv2d", "average_pool", "conv2d"]),
     ],
 )
-def test_operators_fuse_into_the_drain(exported, name, kinds):
-    report = gemmary.compile(exported(name), "small").explain()
+def test_operators_fuse_into_the_drain(compiled, name, kinds):
+    report = compiled(name).explain()
     assert [row["kind"] for row in report["operators"] if row["engine"] in ("tensor", "vector")] == kinds
 
 
-def test_quantization_costs_little(exported):
-    x = torch_models.inputs_of("residual", seed=7)
-    report = gemmary.compile(exported("residual"), "small").explain(x)
+def test_quantization_costs_little(compiled):
+    report = compiled("residual").explain(torch_models.inputs_of("residual", seed=7))
     ratios = [row["sqnr_db"] for row in report["operators"] if row["sqnr_db"] is not None]
     assert len(ratios) >= 4 and all(30 < ratio < 70 for ratio in ratios)
 
 
-def test_rtl_gives_the_same_bits(exported):
-    name = "mlp"
-    program, x = exported(name), torch_models.inputs_of(name)
-    with gemmary.compile(program, "small", device="rtl") as executable:
-        found = executable(x)
+def test_rtl_gives_the_same_bits(compiled):
+    x = torch_models.inputs_of("mlp")
+    with Executable(compiled("mlp").compiled, "rtl") as executable:
+        found = executable(x.numpy())
         assert executable.result.cycles > 1000
-    torch.testing.assert_close(found, gemmary.compile(program, "small")(x), rtol=0, atol=0)
+    np.testing.assert_array_equal(found, compiled("mlp")(x).numpy())
 
 
-def test_a_program_knows_its_modules_and_lines(exported, tmp_path, capsys, monkeypatch):
+def test_a_program_knows_its_modules_and_lines(compiled, tmp_path, capsys, monkeypatch):
     path = tmp_path / "model.gem"
-    gemmary.compile(exported("residual"), "small").save(path)
+    compiled("residual").save(path)
     status, out, _ = command(capsys, "explain", path, "--json")
     rows = {row["operator"]: row for row in json.loads(out)["operators"] if row["macs"]}
     assert status == 0 and rows.keys() == {"stem", "left", "right"}
@@ -189,9 +189,8 @@ def test_a_program_knows_its_modules_and_lines(exported, tmp_path, capsys, monke
     assert status == 0 and f"torch_models.py:{line}" in out
 
 
-def test_saved_programs_run(exported, tmp_path):
-    x, path = torch_models.inputs_of("classifier"), tmp_path / "model.gem"
-    executable = gemmary.compile(exported("classifier"), "small")
+def test_saved_programs_run(compiled, tmp_path):
+    x, path, executable = torch_models.inputs_of("classifier"), tmp_path / "model.gem", compiled("classifier")
     executable.save(path)
     np.testing.assert_array_equal(Executable.load(path)(x.numpy()), executable(x).numpy())
 
@@ -350,10 +349,9 @@ def test_what_cannot_be_compiled_gets_one_sentence():
         gemmary.compile(torch.export.export(torch.nn.ReLU(), (x.half(),)))
 
 
-def test_arguments_are_checked(exported):
-    executable = gemmary.compile(exported("classifier"), preset("small"))
+def test_arguments_are_checked(compiled):
     with pytest.raises(InputError, match=r"input 'x' must be float32 \[4, 3, 12, 12\], not float32 \[1, 3, 12, 12\]"):
-        executable(torch.zeros(1, 3, 12, 12))
+        compiled("classifier")(torch.zeros(1, 3, 12, 12))
 
 
 def test_importing_gemmary_imports_no_framework():

@@ -26,7 +26,7 @@ class Depthwise(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.expand = nn.Sequential(nn.Conv2d(3, 16, 1), nn.Hardswish())
+        self.expand = nn.Sequential(nn.Conv2d(3, 16, 1, stride=2), nn.Hardswish())
         self.depthwise, self.grouped = (
             nn.Conv2d(16, 16, 3, stride=2, padding=1, groups=16),
             nn.Conv2d(16, 8, 3, groups=2),

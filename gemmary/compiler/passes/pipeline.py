@@ -16,16 +16,18 @@ from .join_heads import JoinHeads
 from .mark_quantized import MarkQuantized
 from .raise_adds import RaiseAdds
 from .raise_contractions import RaiseContractions
+from .raise_integers import RaiseIntegers
 from .raise_normal import RaiseNormal
 from .raise_pools import RaisePools
 from .raise_tables import RaiseTables
 from .sink_dequantize import SinkDequantize
+from .sink_moves import SinkMoves
 from .sink_scalars import SinkScalars
 
 PASSES: dict[str, type[ModulePass]] = {
     each.name: each
     for each in (
-        SinkScalars, MarkQuantized, InsertQuantization, FoldBatchNorm,
+        SinkScalars, MarkQuantized, InsertQuantization, FoldBatchNorm, SinkMoves, RaiseIntegers,
         SinkDequantize, RaiseContractions, RaisePools, RaiseAdds, RaiseNormal, RaiseTables, CancelTransposes, FuseTables, JoinHeads, DeadCode,
     )
 }  # fmt: skip
