@@ -1,6 +1,6 @@
 """Matrix products and convolutions as the machine sees them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .operands import Operand
 from .requantization import Requantization
@@ -30,6 +30,22 @@ class Contraction:
     diagonal: bool = False
 
     @property
+    def form(self) -> tuple:
+        """All that decides how long it takes: contractions of one form differ in names, places and constants only."""
+        weights, requantization = self.weights, self.requantization
+        if not isinstance(weights, WeightTensor):
+            weights = type(weights), weights.rows, weights.columns, _unplaced(weights.matrix)
+        return (
+            _unplaced(self.source), weights if isinstance(weights, tuple) else _unplaced(weights), _unplaced(self.result),
+            self.window, self.diagonal, requantization.result, requantization.scalar, requantization.is_plain,
+            requantization.residual is not None, requantization.table is not None,
+        )  # fmt: skip
+
+    @property
     def share(self) -> int:
         """Output positions that one position of the window stands for."""
         return self.source.share if isinstance(self.source, Strips) else 1
+
+
+def _unplaced(tensor: Tensor | Strips | WeightTensor) -> Tensor | Strips | WeightTensor:
+    return replace(tensor, name="", address=0)

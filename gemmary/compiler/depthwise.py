@@ -17,7 +17,7 @@ from .builder import Builder, Region
 from .contraction import Contraction
 from .drain import Drain
 from .loops import Loop, Part, nest, walk
-from .lowering import total_cycles
+from .lowering import Known, total_cycles
 from .product import Job
 from .regions import load_bytes, load_inputs
 from .runs import make_runs
@@ -261,19 +261,33 @@ def window_fields(
     )  # fmt: skip
 
 
-def lower_depthwise(operation: Contraction, timing: Timing) -> tuple[Tiled, ...]:
+def lower_depthwise(operation: Contraction, timing: Timing, known: Known | None = None) -> tuple[Tiled, ...]:
     """A contraction whose weights are ``window_weights`` and whose window ``fits_window``, with the size of jobs that the cycle
     model likes best. InputError if the memories are too small."""
-    found = list(_tilings(timing.config, operation))
+    known, key = {} if known is None else known, (DepthwiseLowering.kind, operation.form)
+    if key not in known:
+        known[key] = _best(operation, timing)
+    return (DepthwiseLowering.tiled(timing.config, operation, *known[key]),)
+
+
+def _best(operation: Contraction, timing: Timing) -> tuple[int, int]:
+    """Channel words and lines of a job."""
+
+    def cycles(sizes: tuple[int, int]) -> int:
+        return total_cycles(
+            make_runs(DepthwiseLowering, DepthwiseLowering.tiled(timing.config, operation, *sizes), timing)
+        )
+
+    found = list(_sizes(timing.config, operation))
     if not found:
         raise InputError(
             f"config {timing.config.name!r} is too small for {operation.result.name!r}: its memories do not hold the inputs and "
             f"results of a line of {operation.window.out_width}"
         )
-    return (min(found, key=lambda tiled: total_cycles(make_runs(DepthwiseLowering, tiled, timing))),)
+    return min(found, key=cycles)
 
 
-def _tilings(config: Config, operation: Contraction) -> Iterator[Tiled]:
+def _sizes(config: Config, operation: Contraction) -> Iterator[tuple[int, int]]:
     """Whole images of as many channel words, or else as many lines, as a share of the accumulator holds."""
     window, words = operation.window, operation.source.words
     line, image = window.out_width, window.out_height * window.out_width
@@ -287,8 +301,8 @@ def _tilings(config: Config, operation: Contraction) -> Iterator[Tiled]:
         else:
             sizes.append((1, min(room // line, window.out_height)))
     for tiles, rows in dict.fromkeys(sizes):
-        if rows and (tiled := DepthwiseLowering.tiled(config, operation, tiles, rows)):
-            yield tiled
+        if rows and DepthwiseLowering.tiled(config, operation, tiles, rows):
+            yield tiles, rows
 
 
 def _loops(config: Config, operation: Contraction, tiles: int, rows: int) -> Iterator[Loop]:

@@ -15,7 +15,7 @@ from ..performance.model import Timing
 from .builder import Region
 from .contraction import Contraction
 from .loops import inside, walk
-from .lowering import SUM, Lowering, lower_best
+from .lowering import SUM, Known, Lowering, lower_best
 from .product import Chunk, Job
 from .regions import load_inputs
 from .tiled import Tiled
@@ -75,7 +75,8 @@ class Diagonal(Lowering):
         (start, count), block, operation = words, job.block, self.operation
         first, size = slot + start * block.in_positions, count * block.in_positions
         place = operation.window, block, (chunk.word + start, count), first
-        for fields in load_inputs(self.config, operation.source, *place):
+        loads = load_inputs(self.config, operation.source, *place)
+        for fields in loads if operation.window.reads(block) else ():
             region = Region(Space.ACTIVATION, first * self.parts, (first + size) * self.parts)
             self.builder.emit(Opcode.LOAD, fields, [], [region])
 
@@ -133,6 +134,6 @@ class Diagonal(Lowering):
         )  # fmt: skip
 
 
-def lower_diagonal(operation: Contraction, timing: Timing) -> tuple[Tiled, ...]:
+def lower_diagonal(operation: Contraction, timing: Timing, known: Known | None = None) -> tuple[Tiled, ...]:
     """A contraction whose weights are ``diagonal_weights``, tiled. InputError if the memories are too small."""
-    return lower_best(Diagonal, (operation,), timing)
+    return lower_best(Diagonal, (operation,), timing, known)

@@ -9,7 +9,7 @@ from ..isa import DType
 from ..performance.model import Timing
 from .contraction import Contraction
 from .layout import Layout
-from .lowering import lower_contraction
+from .lowering import Known, lower_contraction
 from .requantization import Requantization
 from .row_packed import compile_packed, plan_packed
 from .strips import Strips
@@ -33,6 +33,7 @@ def compile_first(
     result: Tensor,
     outside: int,
     timing: Timing | None = None,
+    known: Known | None = None,
 ) -> tuple[Tiled, ...] | None:
     """Places input ``source`` of the program and the weights ``[kh, kw, cin, cout]``, and returns the layer, tiled.
 
@@ -47,7 +48,7 @@ def compile_first(
         placed, tiles = layout.place(strips), layout.weights("weights", weight.shape, weight)
         addresses = layout.requantization(requantization, outputs)
         operands = placed, tiles, result, strips.outputs, requantization, *addresses, outside
-        return lower_contraction(config, Contraction(*operands), timing=timing)
+        return lower_contraction(config, Contraction(*operands), timing=timing, known=known)
     if packed:
         return compile_packed(config, layout, packed[1], source, window, weights, requantization, result, outside)
     return None

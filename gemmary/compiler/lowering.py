@@ -152,6 +152,8 @@ class Lowering:
     def _load_activations(self, job: Job, chunk: Chunk, words: tuple[int, int], slot: int) -> None:
         start, count = words
         block, source, positions = job.block, self.operations[job.head].source, job.block.in_positions
+        if not self.operation.window.reads(block):
+            return
         some = chunk.word + start, count
         if isinstance(source, Strips):
             fields_of_loads = source.loads(self.config, block, some, chunk.words, slot + start)
@@ -188,23 +190,41 @@ class Lowering:
             self.builder.emit(Opcode.MATMUL, fields, product.reads(self.config), product.writes())
 
 
-def lower_contraction(config: Config, *operations: Contraction, timing: Timing | None = None) -> tuple[Tiled, ...]:
-    """The layer, which is one contraction or several of one shape, tiled. InputError if the memories are too small."""
-    return lower_best(Lowering, operations, timing or Timing(config))
+Known = dict[tuple, object]
+"""What was chosen for forms of operators that were met before."""
 
 
-def lower_best(kind: type[Lowering], operations: Sequence[Contraction], timing: Timing) -> tuple[Tiled, ...]:
+def lower_contraction(
+    config: Config, *operations: Contraction, timing: Timing | None = None, known: Known | None = None
+) -> tuple[Tiled, ...]:
+    """The layer, which is one contraction or several of one shape, tiled. InputError if the memories are too small.
+
+    ``known`` remembers choices, so that layers of one form are searched once.
+    """
+    return lower_best(Lowering, operations, timing or Timing(config), known)
+
+
+def lower_best(
+    kind: type[Lowering], operations: Sequence[Contraction], timing: Timing, known: Known | None = None
+) -> tuple[Tiled, ...]:
     """With the tiling that the cycle model likes best, of those with the best estimates."""
+    known, key = {} if known is None else known, (kind.kind, len(operations), operations[0].form)
+    if key not in known:
+        known[key] = _best_tiling(kind, operations, timing)
+    return (kind.tiled(timing.config, operations, known[key]),)
+
+
+def _best_tiling(kind: type[Lowering], operations: Sequence[Contraction], timing: Timing) -> Tiling:
     best, least, effort = None, inf, 0
     for tiling in choose_tilings(operations[0], len(operations), timing, CANDIDATES):
         tiled = kind.tiled(timing.config, operations, tiling)
         runs = make_runs(kind, tiled, timing)
         if total_cycles(runs) < least:
-            best, least = tiled, total_cycles(runs)
+            best, least = tiling, total_cycles(runs)
         effort += sum(len(run.code) for run in runs) // INSTRUCTION_BYTES
         if effort > (SHORT_EFFORT if least < SHORT else EFFORT):
             break
-    return (best,)
+    return best
 
 
 def total_cycles(runs: Sequence[Run]) -> int:

@@ -64,7 +64,8 @@ class PoolingLowering:
         result, _ = self.results.get(index)
         inputs = self._region(source, words[1] * block.in_positions)
         outputs = self._region(result, words[1] * block.positions)
-        for fields in load_inputs(config, operation.source, operation.window, block, words, source):
+        loads = load_inputs(config, operation.source, operation.window, block, words, source)
+        for fields in loads if operation.window.reads(block) else ():
             self.builder.emit(Opcode.LOAD, fields, [], [inputs])
         for part in range(self.parts):
             fields = self._vector(block, words[1], source * self.parts + part, result * self.parts + part)

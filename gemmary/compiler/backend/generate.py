@@ -22,7 +22,7 @@ from ..ir.tile import Program
 from ..ir.types import quantization, shape_of
 from ..ir.vector import Add, AveragePool, MaxPool, Table
 from ..layout import Layout
-from ..lowering import lower_contraction
+from ..lowering import Known, lower_contraction
 from ..operands import KeyOperand, RowOperand
 from ..planning import aligned, plan
 from ..pooling import Pooling, lower_pooling
@@ -47,7 +47,7 @@ class Unsupported(InputError):
 
 class Generator:
     """A program of ``ops``. ``names`` has every tensor that they read or write; ``inputs`` come from outside, ``outputs`` go
-    there. Unsupported for an operator that the code generator does not know or whose memories are too small."""
+    there. ``known`` remembers choices between programs. Unsupported for an operator that the code generator does not know or whose memories are too small."""
 
     def __init__(
         self,
@@ -57,10 +57,11 @@ class Generator:
         names: Mapping[SSAValue, str],
         inputs: Sequence[SSAValue],
         outputs: Sequence[SSAValue],
+        known: Known,
     ):
         self.config, self.context, self.ops, self.names = config, context, ops, names
         self.inputs, self.outputs = inputs, outputs
-        self.layout, self.timing = Layout(config), Timing(config)
+        self.layout, self.timing, self.known = Layout(config), Timing(config), known
         self.tensors: dict[SSAValue, Tensor] = {}
         self.stacks: dict[SSAValue, Stack] = {}
         self.lives = lives_of(self.ops, self.inputs, self.outputs, self._size)
@@ -184,12 +185,12 @@ class Generator:
         users = [use.operation for use in op.input.uses]
         if op.input in self.inputs and len(users) == 1 and op.residual is None and window.taps > 1:
             operands = window, weight, self.requantization(op, bias), target, outside
-            if parts := compile_first(self.config, self.layout, self.names[op.input], *operands):
+            if parts := compile_first(self.config, self.layout, self.names[op.input], *operands, known=self.known):
                 return parts
         contraction = self.contraction(
             self.read(op.input), weight, target, window, self.requantization(op, bias), outside
         )
-        return lower_contraction(self.config, contraction)
+        return lower_contraction(self.config, contraction, known=self.known)
 
     def _weight(self, op: Conv2D | MatMul) -> np.ndarray:
         weight = self.context.array(op.weight)
@@ -205,7 +206,8 @@ class Generator:
         requantization = self.requantization(op, self._bias(op, weight))
         outside = quantization(op.input).zero_point.data
         window = Window(1, 1, source.positions)
-        return lower_contraction(self.config, self.contraction(source, weight, target, window, requantization, outside))
+        contraction = self.contraction(source, weight, target, window, requantization, outside)
+        return lower_contraction(self.config, contraction, known=self.known)
 
     def _product_of_run_time(self, op: MatMul) -> tuple[Tiled, ...]:
         """A contraction for each of the heads, if there are several."""
@@ -235,7 +237,7 @@ class Generator:
             )
             for i in range(heads)
         ]
-        return lower_contraction(self.config, *operations)
+        return lower_contraction(self.config, *operations, known=self.known)
 
     def _matrices(self, op: MatMul, place: int) -> Sequence[Tensor]:
         """Input (0), weight (1) or result (2) of each of the products."""

@@ -33,11 +33,11 @@ def lower_groups(
     if single and streamed_rows(window) <= window.taps * window.positions:
         taps = window_weights(weight)
         operation = generator.contraction(source, taps, target, window, everything, outside, rows=TAPS)
-        return lower_depthwise(replace(operation, window=window), generator.timing)
+        return lower_depthwise(replace(operation, window=window), generator.timing, generator.known)
     if cin == cout and rows % cin == 0:
         tiles = diagonal_weights(weight, groups, rows)
         operation = generator.contraction(source, tiles, target, window, everything, outside)
-        return lower_diagonal(replace(operation, diagonal=True), generator.timing)
+        return lower_diagonal(replace(operation, diagonal=True), generator.timing, generator.known)
     whole = [n for n in range(1, groups) if n * cin % rows == n * cout % rows == groups % n == 0]
     size = min(whole, default=groups)
     operations = []
@@ -46,4 +46,4 @@ def lower_groups(
         block = diagonal_weights(weight[..., outputs], size, size * cin)
         views = source.part(inputs), block, target.part(outputs), window
         operations.append(generator.contraction(*views, generator.requantization(op, bias, outputs), outside))
-    return lower_contraction(generator.config, *operations)
+    return lower_contraction(generator.config, *operations, known=generator.known)

@@ -40,7 +40,7 @@ def tile_model(
     An operator that the code generator refuses stays on the host, marked with the reason. ``progress`` hears of each
     program's operators.
     """
-    known = {}
+    known, choices = {}, {}
     while True:
         made = []
         for segment in segments(model):
@@ -49,7 +49,7 @@ def tile_model(
                 progress(", ".join(names[op.results[0]] for op in segment.ops))
                 label = f"{model.function.sym_name.data}.{len(known)}"
                 try:
-                    known[key] = Generator(config, model.context, segment.ops, names, *key[1:]).program(label)
+                    known[key] = Generator(config, model.context, segment.ops, names, *key[1:], choices).program(label)
                 except Unsupported as error:
                     keep_on_host(error.op, str(error))
                     break
