@@ -23,11 +23,12 @@ from .raise_tables import RaiseTables
 from .sink_dequantize import SinkDequantize
 from .sink_moves import SinkMoves
 from .sink_scalars import SinkScalars
+from .split_products import SplitProducts
 
 PASSES: dict[str, type[ModulePass]] = {
     each.name: each
     for each in (
-        SinkScalars, MarkQuantized, InsertQuantization, FoldBatchNorm, SinkMoves, RaiseIntegers,
+        SinkScalars, SplitProducts, MarkQuantized, InsertQuantization, FoldBatchNorm, SinkMoves, RaiseIntegers,
         SinkDequantize, RaiseContractions, RaisePools, RaiseAdds, RaiseNormal, RaiseTables, CancelTransposes, FuseTables, JoinHeads, DeadCode,
     )
 }  # fmt: skip
@@ -38,7 +39,7 @@ DEFAULT = (
 )
 """From a front end's model to what is lowered."""
 
-MARK = "fold-batch-norm,sink-scalars,mark-quantized"
+MARK = "fold-batch-norm,split-products,sink-scalars,mark-quantized"
 """From a float model to one that calibration can give ranges; then comes insert-quantization."""
 
 
