@@ -17,36 +17,15 @@ from gemmary.compiler.frontends.equalize import equalize  # noqa: E402
 from gemmary.compiler.frontends.onnx import import_onnx  # noqa: E402
 from gemmary.compiler.frontends.onnx_wide import multiplies_activations, quantize_wide  # noqa: E402
 from gemmary.compiler.passes import run_pipeline  # noqa: E402
-from scripts.make_minilm import Transformer  # noqa: E402
-from verif.compiler import onnx_models  # noqa: E402
+from verif.compiler import onnx_models, transformer_models  # noqa: E402
 from verif.golden import numerics  # noqa: E402
 
 BASE = preset("base")
 VOCABULARY, WIDTH, HEADS, HIDDEN = 40, 32, 2, 48
 
 
-def tiny(seed: int = 0, layers: int = 1) -> onnx.ModelProto:
-    """A BERT of random weights; one channel of its residual stream is 20 times as large as the others, as in trained ones."""
-    rng = np.random.default_rng(seed)
-
-    def weight(*shape):
-        return rng.normal(0, 1 / np.sqrt(shape[-1]), shape).astype(np.float32)
-
-    gain = np.ones(WIDTH, np.float32)
-    gain[5] = 20
-    arrays = {"embeddings.word_embeddings.weight": weight(VOCABULARY, WIDTH)}
-    arrays |= {f"embeddings.{kind}_embeddings.weight": weight(32, WIDTH) for kind in ("position", "token_type")}
-    norms = ["embeddings.LayerNorm"]
-    for i in range(layers):
-        at = f"encoder.layer.{i}"
-        dense = {f"attention.self.{side}": (WIDTH, WIDTH) for side in ("query", "key", "value")}
-        dense |= {"attention.output.dense": (WIDTH, WIDTH), "output.dense": (WIDTH, HIDDEN)}
-        for name, shape in (dense | {"intermediate.dense": (HIDDEN, WIDTH)}).items():
-            arrays |= {f"{at}.{name}.weight": weight(*shape), f"{at}.{name}.bias": weight(shape[0])}
-        norms += [f"{at}.attention.output.LayerNorm", f"{at}.output.LayerNorm"]
-    for name in norms:
-        arrays |= {f"{name}.weight": gain, f"{name}.bias": weight(WIDTH)}
-    return Transformer(arrays, HEADS).model()
+def tiny(layers: int = 1) -> onnx.ModelProto:
+    return transformer_models.bert(WIDTH, HEADS, HIDDEN, layers, VOCABULARY, 32)
 
 
 def sentences(count: int, length: int, seed: int = 1) -> dict[str, np.ndarray]:
@@ -98,6 +77,23 @@ def test_a_block_from_float_to_the_device(batch, length, joined, tmp_path, monke
     again = ir.load(tmp_path / "model.mlir")
     assert again.text() == model.text()
     np.testing.assert_array_equal(next(iter(ir.interpret(again, x).values())), expected)
+
+
+def test_a_vision_transformer(monkeypatch):
+    """Patches by a convolution; query, key and value from one dense layer, scaled before their product."""
+    monkeypatch.setattr(lowering, "CANDIDATES", 1, raising=False)
+    float_model = transformer_models.vit(WIDTH, HEADS, HIDDEN, layers=1, patches=3, patch=4)
+    x = {"image": np.random.default_rng(1).normal(0, 1, (6, 3, 12, 12)).astype(np.float32)}
+    model = run_pipeline(quantize_wide(import_onnx(float_model), x))
+    one = {"image": x["image"][:1]}
+    (expected,) = ir.interpret(model, one).values()
+    (real,) = runtime.InferenceSession(float_model.SerializeToString()).run(None, one)
+    assert cosines(real, expected).min() > 0.98
+    compiled = compile_model(model, BASE)
+    (found,) = run_compiled(compiled, open_device("emulator", BASE), one).outputs.values()
+    np.testing.assert_array_equal(found, expected)
+    assert explain(compiled)["totals"]["device_share"] == 1.0
+    assert [len(step.segment.ops) for step in compiled.steps if step.program] == [1, 4, 2, 2]
 
 
 @pytest.mark.nightly
