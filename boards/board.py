@@ -1,7 +1,8 @@
 """What a board is, and which there are."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from importlib import import_module
@@ -20,8 +21,8 @@ MODULES = {"ulx3s-85f": "boards.ulx3s", "icebreaker": "boards.icebreaker"}
 class Board:
     """A board and the design on it.
 
-    ``clock_mhz`` runs everything, or all but the compute part if there is ``compute_mhz``; ``baud`` divides it. ``memory_bytes``: RAM that stands for external memory (0: none, so only
-    presets without DMA). ``seed``: of the router, unless another is asked for. ``platform`` makes the amaranth-boards
+    ``clock_mhz`` runs everything, or all but the compute part if there is ``compute_mhz``, which ``compute_clocks`` has by preset;
+    ``baud`` divides it. ``memory_bytes``: RAM that stands for external memory (0: none, so only presets without DMA). ``seed``: of the router, unless another is asked for. ``platform`` makes the amaranth-boards
     platform and ``design`` the top for it. ``loader``: the name that openFPGALoader knows. ``finish`` changes Yosys' netlist
     of a config after that of the chip has: it gives cells their places.
     """
@@ -38,6 +39,7 @@ class Board:
     loader: str
     finish: Callable[[dict, Config], object] | None = None
     compute_mhz: Fraction | None = None
+    compute_clocks: Mapping[str, Fraction] = field(default_factory=dict)
 
     @cached_property
     def divisor(self) -> int:
@@ -45,6 +47,10 @@ class Board:
         cycles = self.clock_mhz * 1_000_000 / self.baud
         assert cycles.denominator == 1, f"{self.baud} baud do not divide {float(self.clock_mhz)} MHz"
         return int(cycles)
+
+    def of(self, config: Config) -> "Board":
+        """The board with the clocks of ``config``."""
+        return dataclasses.replace(self, compute_mhz=self.compute_clocks.get(config.name, self.compute_mhz))
 
     def config(self, name: str | None = None) -> Config:
         """The preset called ``name`` (default: the board's own). InputError if there is none or the board cannot have it."""

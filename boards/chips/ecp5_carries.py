@@ -36,7 +36,7 @@ def trim_carries(netlist: dict) -> int:
             cell["connections"]["COUT"] = OPEN
             saved += 1
     nets = (cell["connections"].values() for cell in cells.values())
-    free = 1 + max(bit for ports in nets for bits in ports for bit in bits if isinstance(bit, int))
+    free = 1 + max((bit for ports in nets for bits in ports for bit in bits if isinstance(bit, int)), default=0)
     for name in [name for name, cell in carries.items() if _bit(cell, "CIN") in ("0", "1")]:
         chain = [carries[name]]
         while (after := following.get(_bit(chain[-1], "COUT"))) and used[_bit(chain[-1], "COUT")] == 1:

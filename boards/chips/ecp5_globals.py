@@ -14,7 +14,7 @@ def promote_resets(netlist: dict) -> int:
     top = top_module(netlist)
     cells, resets = top["cells"], Counter()
     nets = (bits for cell in cells.values() for bits in cell["connections"].values())
-    free = 1 + max(bit for bits in nets for bit in bits if isinstance(bit, int))
+    free = 1 + max((bit for bits in nets for bit in bits if isinstance(bit, int)), default=0)
     for cell in cells.values():
         if cell["type"] == "TRELLIS_FF":
             resets.update(bit for bit in cell["connections"]["LSR"] if isinstance(bit, int))

@@ -58,7 +58,7 @@ class Build:
         folder: Path | None = None,
         jobs: int | None = None,
     ):
-        self.board, self.config, self.jobs = board, config, jobs
+        self.board, self.config, self.jobs = board.of(config), config, jobs
         self.seeds = tuple(seeds or (board.seed,))
         self.folder = folder or BUILD / board.name
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -51,7 +51,7 @@ def _tiles(report: dict, names: list[str]) -> list[Tile]:
     result.append(
         Tile(
             f"{report['peak_gops']:g}",
-            f"GOPS peak, {report['macs_per_cycle']} MACs a cycle at {report['clock_mhz']:g} MHz",
+            f"GOPS peak, {report['macs_per_cycle']} MACs a cycle at {report['compute_mhz']:g} MHz",
         )
     )
     if report["macs_per_dsp_multiplier"]:

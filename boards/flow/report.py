@@ -135,12 +135,14 @@ def report(
         for name, kinds in board.chip.resources.items()
     }
     own, clock, modules = main(board, clocks), float(board.clock_mhz), module_figures(board, cells)
+    computing = float(board.compute_mhz or board.clock_mhz)
     return {
         "board": board.name,
         "device": board.chip.device,
         "preset": config.name,
         "fmax_mhz": own[0].fmax_mhz if own else None,
         "clock_mhz": clock,
+        "compute_mhz": computing,
         "timing_met": met(board, clocks),
         "domains": [domain.figures() for domain in clocks],
         **asdict(everywhere(limits)),
@@ -151,7 +153,7 @@ def report(
         **used,
         "available": available,
         "macs_per_cycle": config.macs_per_cycle,
-        "peak_gops": round(OPERATIONS * config.macs_per_cycle * clock / 1000, 3),
+        "peak_gops": round(OPERATIONS * config.macs_per_cycle * computing / 1000, 3),
         **per_mac(config, modules, used),
         "modules": [
             {"module": module or "top", "group": group_of(module)} | {name: counts[name] for name in used}
