@@ -147,7 +147,9 @@ The same registers for each engine, readable while it hangs. They start at {star
 COUNTERS = """
 ## Counters
 
-Cleared when a program starts. The counters of an engine add up to CYCLES: it is in one state in every cycle.
+Cleared when a program starts. The counters of an engine add up to CYCLES: it is in one state in every cycle. Where the
+compute part has a clock of its own, the counters of the tensor and the vector engine count its cycles, all of them, and add up to its
+cycles between the same two moments; they are complete 24 cycles after the end of a program.
 """
 
 

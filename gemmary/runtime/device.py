@@ -15,7 +15,7 @@ class Report:
 
     ``cycles`` runs from the first instruction fetch to the last write response (0 on the emulator, which has no clock).
     ``counters`` holds, for each engine name in lower case, cycles by state name in lower case; the states of an engine add
-    up to ``cycles``.
+    up to ``cycles``, or to those of its clock if it has another.
     """
 
     instructions: int

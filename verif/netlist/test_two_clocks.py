@@ -89,7 +89,7 @@ def put_in(monkeypatch, bad) -> None:
     monkeypatch.setattr(f"hdl.crossing.compute.{bad.__base__.__name__}", bad)
 
 
-@pytest.mark.parametrize("bad", [Glitching, Late])  # alone, a state is a pin
+@pytest.mark.parametrize("bad", [Glitching, pytest.param(Late, marks=pytest.mark.nightly)])  # alone, a state is a pin
 def test_bad_crossings_are_found(monkeypatch, bad):
     put_in(monkeypatch, bad)
     assert [c for c in alone() if not c.allowed]

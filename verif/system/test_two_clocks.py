@@ -25,7 +25,7 @@ def test_programs(monkeypatch, tmp_path):
 
 @cocotb.test()
 async def a_short_program_agrees_with_the_emulator(dut):
-    case = random_program(TINY, int(bench.rng(1).integers(1 << 30)), 10, memory_bytes=1 << 10)
+    case = random_program(TINY, int(bench.rng(1).integers(1 << 30)), 4, memory_bytes=1 << 10)
     machine = Machine(dut, TINY, case.memory_bytes)
     await machine.power_up()
     machine.memory[: len(case.memory)] = case.memory
