@@ -89,4 +89,5 @@ def quantize(x: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
 
 
 def dequantize(q: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
-    return (q.astype(np.int32) - zero_point).astype(np.float32) * np.float32(scale)
+    with np.errstate(over="ignore"):
+        return (q.astype(np.int32) - zero_point).astype(np.float32) * np.float32(scale)

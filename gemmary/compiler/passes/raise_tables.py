@@ -131,7 +131,8 @@ class _Function:
         arrays = [self.real(each) for each in op.inputs]
         if op.kind.data == "Clip":  # its bounds are scalars
             arrays = [arrays[0], *(np.asarray(each.reshape(())) for each in arrays[1:])]
-        arrays = [each.astype(np.float32) for each in arrays]
+        with np.errstate(over="ignore"):  # masks of attention reach the largest float
+            arrays = [each.astype(np.float32) for each in arrays]
         try:
             (result,) = evaluate_onnx(
                 op.kind.data, options_from(op.options), arrays, 1, self.opset, op.absent.get_values()
