@@ -49,7 +49,7 @@ test: need-simulators $(VENV)/test.stamp ## run every test, in both simulators
 frontends: need-g++ $(VENV)/test.stamp $(VENV)/onnx.stamp $(VENV)/torch.stamp $(VENV)/jax.stamp ## test the compiler with the frameworks whose models it reads
 	@$(PYTEST) verif/compiler --junitxml=build/test/frontends.xml
 
-regress: need-simulators $(VENV)/test.stamp $(VENV)/examples.stamp $(VENV)/onnx.stamp $(VENV)/torch.stamp $(VENV)/jax.stamp $(VENV)/train.stamp ## nightly: every test and the long random ones; prints the time it took
+regress: need-simulators $(VENV)/test.stamp $(VENV)/examples.stamp $(VENV)/models.stamp $(VENV)/torch.stamp $(VENV)/jax.stamp $(VENV)/train.stamp ## nightly: every test and the long random ones; prints the time it took
 	@$(PYTEST) -m "" --junitxml=build/test/regress.xml
 
 lint: $(VENV)/test.stamp ## check style and formatting with ruff
@@ -73,7 +73,7 @@ examples: $(addprefix example-,$(EXAMPLE)) ## run the examples, or one: EXAMPLE=
 train: $(VENV)/train.stamp ## train the digits network again; its weights come with the repository
 	@$(BIN)/python -m scripts.train_digits
 
-lock: $(VENV)/test.stamp $(VENV)/examples.stamp $(VENV)/fpga.stamp $(VENV)/onnx.stamp $(VENV)/torch.stamp $(VENV)/jax.stamp $(VENV)/train.stamp ## write requirements.lock from what .venv holds
+lock: $(VENV)/test.stamp $(VENV)/examples.stamp $(VENV)/fpga.stamp $(VENV)/models.stamp $(VENV)/torch.stamp $(VENV)/jax.stamp $(VENV)/train.stamp ## write requirements.lock from what .venv holds
 	@mkdir -p build && grep '^#' requirements.lock > build/lock
 	@$(BIN)/pip freeze --exclude-editable | sed 's/+[a-z0-9.]*$$//' | LC_ALL=C sort -f >> build/lock
 	@mv build/lock requirements.lock
