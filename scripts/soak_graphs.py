@@ -76,6 +76,8 @@ def main() -> int:
                 raise
             left, seed = left - size, seed + 1
             progress.update(task, completed=options.count - left)
+            if not progress.console.is_terminal:
+                print(f"{options.count - left} models agree, next seed {seed}", file=sys.stderr, flush=True)
     wall = time.perf_counter() - begin
     print(f"{options.count} models with {layers} layers agree on {', '.join(devices)}: {wall:.0f} s")
     return 0
