@@ -1,5 +1,5 @@
 """What is marked becomes int8: ``graph.observe`` → quantize and dequantize over its range, and the constant weights of Conv, Gemm and
-MatMul → int8 with a scale for each output channel, symmetric, their largest number 127.
+MatMul → int8 with a scale for each output channel (``per_channel``; else one), symmetric, their largest number 127.
 """
 
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ from .matching import floats, insert, operations, options, replace
 @dataclass(frozen=True)
 class InsertQuantization(ModulePass):
     name = "insert-quantization"
+    per_channel: bool = True
 
     def apply(self, ctx: GraphContext, op: ModuleOp) -> None:
         weights: dict[tuple[SSAValue, int], SSAValue] = {}
@@ -30,7 +31,7 @@ class InsertQuantization(ModulePass):
             if array is not None and array.dtype == np.float32 and array.ndim > 1 and _is_marked(each.inputs[0]):
                 key = each.inputs[1], _channel_axis(each, array.ndim)
                 if key not in weights:
-                    weights[key] = _weights(ctx, each, array, key[1])
+                    weights[key] = _weights(ctx, each, array, key[1], self.per_channel)
                 each.operands[1] = weights[key]
         for each in operations(op, Observe):
             _quantize(each)
@@ -50,8 +51,8 @@ def _channel_axis(op: Float, rank: int) -> int:
     return 0 if op.kind.data == "Conv" or turned else rank - 1
 
 
-def _weights(ctx: GraphContext, op: Float, array: np.ndarray, axis: int) -> SSAValue:
-    others = tuple(i for i in range(array.ndim) if i != axis)
+def _weights(ctx: GraphContext, op: Float, array: np.ndarray, axis: int, per_channel: bool) -> SSAValue:
+    others = tuple(i for i in range(array.ndim) if i != axis or not per_channel)
     largest = np.abs(array).max(axis=others, keepdims=True)
     scales = np.where(largest > 0, largest / np.float32(127), np.float32(1)).astype(np.float32)
     integers = np.clip(np.rint(array / scales), -127, 127).astype(np.int8)
