@@ -19,6 +19,7 @@ from jax import numpy as jnp  # noqa: E402
 import gemmary  # noqa: E402
 from gemmary.compiler.ir import interpret  # noqa: E402
 from verif.compiler import jax_models  # noqa: E402
+from verif.compiler.pages import run_page  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::gemmary.compiler.executable.FallbackWarning")
 
@@ -132,10 +133,7 @@ def test_other_orders_of_axes():
 @pytest.mark.parametrize(
     "function",
     [
-        lambda x: (
-            x.astype(jnp.int32).sum(1)
-            + lax.reduce_window(x.astype(jnp.int32), 0, lax.add, (1, 2), (1, 2), "VALID").sum(1)
-        ),
+        lambda x: x.astype(jnp.int32).max(1).sum() + windows(x.astype(jnp.int32).reshape(1, 4, 3, 1)),
         lambda x: jnp.where(x > 3, x, -x)[:, ::2].astype(jnp.float32),
         lambda x: jnp.concatenate([x, jnp.pad(x, ((0, 0), (1, 2)))], 1) * jnp.arange(9, dtype=jnp.int8),
         lambda x: jnp.dot(x.astype(jnp.float32), jnp.eye(3)) / (1 + jnp.exp(-x.astype(jnp.float32))),
@@ -147,6 +145,11 @@ def test_what_stays_on_the_host_is_right(function):
     found, expected = gemmary.compile(export(function, x), "small")(x), np.asarray(function(x))
     assert found.dtype == expected.dtype
     np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_the_page_runs():
+    names = run_page("JAX")
+    assert names["program"].explain()["totals"]["fallbacks"] == 0
 
 
 def test_what_cannot_be_compiled_gets_one_sentence():

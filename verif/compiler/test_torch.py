@@ -29,6 +29,7 @@ from gemmary.compiler.ir.interpreter import evaluate  # noqa: E402
 from gemmary.compiler.ir.types import quantization  # noqa: E402
 from gemmary.compiler.passes import run_pipeline  # noqa: E402
 from verif.compiler import torch_models  # noqa: E402
+from verif.compiler.pages import run_page  # noqa: E402
 
 pytestmark = [
     pytest.mark.filterwarnings(
@@ -96,7 +97,7 @@ def test_results_are_those_of_pytorch(exported, compiled, name):
     for key, array in interpret(executable.compiled.model, {"x": x.numpy()}).items():
         np.testing.assert_array_equal(executable.result.outputs[key], array)
     totals = executable.explain()["totals"]
-    assert totals["device_share"] == 1.0 and totals["macs"] > 50_000
+    assert totals["device_share"] == 1.0 and totals["macs"] > 10_000
 
 
 class Recorder(torch.fx.Interpreter):
@@ -293,14 +294,27 @@ def test_digits_keep_their_accuracy():
     with torch.no_grad():
         right = (model(images).argmax(1).numpy() == digits.labels).mean()
     assert right == pytest.approx(digits.accuracy_float)
-    program = gemmary.torch.quantize(model, images.split(90))
+    program = gemmary.torch.quantize(model, images.split(36))
     executable = gemmary.compile(program, "small", strict=True)
-    logits = torch.cat([executable(each) for each in images.split(90)])
-    assert (logits.argmax(1).numpy() == digits.labels).mean() >= right - 0.01
+    lowered = executable.compiled.model
+    logits = np.concatenate([interpret(lowered, {"image": each.numpy()})["output"] for each in images.split(36)])
+    np.testing.assert_array_equal(executable(images[:36]).numpy(), logits[:36])
+    assert (logits.argmax(1) == digits.labels).mean() >= right - 0.01
     with torch.no_grad():
-        expected = torch.cat([program.module()(each) for each in images.split(90)])
-    steps = (logits - expected).abs() / ((expected.max() - expected.min()) / 255)
-    assert steps.max() < 1.5 and (steps > 0.5).float().mean() <= 0.001
+        expected = torch.cat([program.module()(each) for each in images.split(36)]).numpy()
+    steps = np.abs(logits - expected) / ((expected.max() - expected.min()) / 255)
+    assert steps.max() < 1.5 and (steps > 0.5).mean() <= 0.001
+
+
+@pytest.mark.filterwarnings("error::gemmary.compiler.executable.FallbackWarning")
+def test_the_page_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    torch.compiler.reset()
+    names = run_page("PyTorch")
+    assert names["y"].shape == (1, 10)
+    status, out, _ = command(capsys, "disassemble", "model.gem")
+    assert status == 0 and "# operator 0" in out
 
 
 # What is refused
