@@ -52,6 +52,7 @@ def run(options: argparse.Namespace) -> int:
 def _model(path: Path) -> None:
     """Every run of a compiled model, under the operator that it comes from."""
     from ..compiler.backend import load_compiled
+    from ..compiler.backend.work import macs_of
 
     compiled = load_compiled(path)
     locations = compiled.model.locations
@@ -59,10 +60,12 @@ def _model(path: Path) -> None:
         if step.program is None:
             print(f"# on the host: {', '.join(op.source or op.name for op in step.segment.ops)}")
             continue
-        origins = {compiled.names[value]: op.source for op in step.segment.ops for value in op.results}
-        for layer in step.program.layers:
-            line = locations.get(origins[layer.name])
-            print(f"# operator {layer.name}{f' ({line})' if line else ''}: {layer.macs:,} multiply-accumulates")
+        for layer, ops in step.layers:
+            if len(ops) > 1:
+                print(f"# {len(ops)} operators as one, on the chip: {layer.macs:,} multiply-accumulates")
+            for op in ops:
+                name, line, macs = compiled.names[op.results[0]], locations.get(op.source), macs_of(op)
+                print(f"# operator {name}{f' ({line})' if line else ''}: {macs:,} multiply-accumulates")
             for number, run in enumerate(layer.runs):
                 if len(layer.runs) > 1:
                     print(f"# run {number}")

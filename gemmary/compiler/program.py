@@ -16,13 +16,14 @@ class Layer:
     """One layer: its ``runs`` are programs to run one after the other (one, unless it is longer than a program may be).
 
     Each leaves every semaphore at 0. ``output`` names the tensor that the layer writes, ``macs`` counts the products of
-    its definition (padded channels not among them).
+    its definition (padded channels not among them). It may be several ``operators`` of the model, fused on the chip.
     """
 
     name: str
     output: str
     macs: int
     runs: tuple[Run, ...]
+    operators: int = 1
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,7 @@ class TiledLayer:
     output: str
     macs: int
     parts: tuple[Tiled | Emitted, ...]
+    operators: int = 1
 
 
 class Emitter(Protocol):

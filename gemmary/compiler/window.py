@@ -166,20 +166,6 @@ class Window:
         in_rows = -(-in_rows // self.row_step)
         return Block(*image, *row, *column, in_row, in_rows, in_column, in_columns, y_start, x_start)
 
-    def reads(self, block: Block) -> bool:
-        """Whether any output of ``block`` reads an input: some read padding only."""
-        if not self.padded:
-            return True
-        axes = (block.y_start, block.rows, block.in_rows), (block.x_start, block.columns, block.in_columns)
-        return all(
-            any(
-                0 <= start + i * self.stride[axis] + k * self.dilation[axis] < size
-                for i in range(outputs)
-                for k in range(self.kernel[axis])
-            )
-            for axis, (start, outputs, size) in enumerate(axes)
-        )
-
     def bounds(self, block: Block, ky: int = 0, kx: int = 0) -> dict[str, int]:
         """Bound fields of an instruction on ``block`` that begins with tap ``ky``, ``kx``; the constant not among them."""
         if not self.padded:

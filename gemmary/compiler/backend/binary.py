@@ -8,7 +8,7 @@
     header    JSON: config, text of the model, steps with their tensors, layers and debug map; offsets into
     bytes     code, constants of external memory, arrays of the model
 
-All little-endian. The debug map of a layer names the operator of the model that it comes from (``operator``), and the value in
+All little-endian. The debug map of a layer names the operators of the model that it comes from (``operators``), and the value in
 the model's text that it computes.
 """
 
@@ -27,7 +27,6 @@ from ...errors import InputError
 from ...isa import DType
 from ..ir.edges import Constant
 from ..ir.model import Model, parse
-from ..ir.shapes import Reshape
 from ..program import Layer, Program
 from ..records import fields_of, is_record, make
 from ..runs import Run
@@ -136,7 +135,6 @@ def _step(compiled: Compiled, step: Step, ops: dict, blobs: _Blobs) -> dict:
     program = step.program
     if program is None:
         return entry
-    origins = (op for op in step.segment.ops if not isinstance(op, Reshape))
     return entry | {
         "tensors": {name: _plain(tensor) for name, tensor in program.tensors.items()},
         "program_inputs": list(program.inputs),
@@ -149,11 +147,11 @@ def _step(compiled: Compiled, step: Step, ops: dict, blobs: _Blobs) -> dict:
                 "name": layer.name,
                 "output": layer.output,
                 "macs": layer.macs,
-                "operator": op.source,
-                "kind": op.name,
+                "operators": [op.source for op in origins],
+                "kinds": [op.name for op in origins],
                 "runs": [[*blobs.add(run.code), run.expected_cycles] for run in layer.runs],
             }
-            for layer, op in zip(program.layers, origins, strict=True)
+            for layer, origins in step.layers
         ],
     }
 
@@ -174,6 +172,7 @@ def _read_step(config: Config, model: Model, entry: dict, blobs: memoryview) -> 
             each["output"],
             each["macs"],
             tuple(Run(bytes(blobs[start : start + size]), cycles) for start, size, cycles in each["runs"]),
+            len(each["operators"]),
         )
         for each in entry["layers"]
     )

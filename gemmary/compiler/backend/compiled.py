@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 from xdsl.ir import Operation, SSAValue
 
@@ -10,7 +11,8 @@ from ...config import Config
 from ...errors import InputError
 from ..assemble import lower
 from ..ir.model import Model
-from ..program import Program
+from ..ir.shapes import Reshape
+from ..program import Layer, Program
 from .names import names_of
 from .partition import Segment, fallbacks, reason_on_host
 from .tile import tile_model
@@ -24,6 +26,12 @@ class Step:
 
     segment: Segment
     program: Program | None
+
+    @property
+    def layers(self) -> list[tuple[Layer, list[Operation]]]:
+        """The layers of the program, each with the operators that it computes; reshapes are in none."""
+        ops = iter(op for op in self.segment.ops if not isinstance(op, Reshape))
+        return [(layer, list(islice(ops, layer.operators))) for layer in self.program.layers]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,15 +64,21 @@ class Compiled:
 
 
 def compile_model(
-    model: Model, config: Config, *, strict: bool = False, progress: Callable[[str], None] = lambda name: None
+    model: Model,
+    config: Config,
+    *,
+    strict: bool = False,
+    fuse: bool = True,
+    progress: Callable[[str], None] = lambda name: None,
 ) -> Compiled:
-    """Programs for all that the machine can do; the model's passes have run. ``progress`` hears of each program's operators.
+    """Programs for all that the machine can do; the model's passes have run. ``progress`` hears of each program's operators. With
+    ``fuse`` segments whose tensors fit the chip are one chain, else every operator goes through external memory.
 
     InputError, with ``strict``, for an operator that would run on the host; and for a model that needs more memory than
     addresses reach.
     """
     names = names_of(model)
-    made = tile_model(model, config, names, progress)
+    made = tile_model(model, config, names, progress, fuse)
     encoded = iter(lower(model.context, config, [program for _, program in made if program is not None]))
     steps = [Step(segment, None if program is None else next(encoded)) for segment, program in made]
     compiled = Compiled(model, config, tuple(steps), names)

@@ -6,7 +6,6 @@ from math import prod
 from xdsl.ir import Operation
 
 from ...isa import Opcode, decode_program
-from ..ir.shapes import Reshape
 from ..planning import Life, aligned, bound
 from ..program import Layer, Program
 from .compiled import Compiled, label
@@ -20,15 +19,17 @@ def explain(compiled: Compiled, errors: Mapping[str, float] | None = None) -> di
     ``engine`` of an operator is tensor (with the vector engine as its drain), vector, host, or none (nothing is to be done);
     ``cycles`` are those that the cycle model predicts, 0 on the host; ``bytes`` go through external memory, on the host through
     NumPy. ``tensor_bytes`` is the most that the tensors of a program take, with places shared, and ``tensor_bytes_bound`` what no plan
-    could do without. ``fallback`` says why what computes something is on the host; ``location`` is the line of the model's program, where
+    could do without. ``fallback`` says why what computes something is on the host; ``fused`` names the chain that an operator is
+    computed in, overlapping with the others: cycles and bytes of all are then those of its last. ``location`` is the line of the model's program, where
     known. ``errors`` (of ``signal_to_noise``) adds ``sqnr_db``.
     """
     rows, locations = [], compiled.model.locations
     for step in compiled.steps:
-        layers = iter(step.program.layers) if step.program else None
+        layers = {op: (layer, ops) for layer, ops in step.layers for op in ops} if step.program else {}
         for op in step.segment.ops:
-            layer = None if layers is None or isinstance(op, Reshape) else next(layers)
-            rows.append(_row(compiled, op, step.program is not None, layer))
+            layer, ops = layers.get(op, (None, []))
+            rows.append(_row(compiled, op, step.program is not None, layer, last=op is ops[-1] if ops else False))
+            rows[-1]["fused"] = layer.name if layer and len(ops) > 1 else None
             rows[-1]["location"] = locations.get(op.source)
             if errors is not None:
                 rows[-1]["sqnr_db"] = errors.get(compiled.names[op.results[0]])
@@ -55,7 +56,7 @@ def explain(compiled: Compiled, errors: Mapping[str, float] | None = None) -> di
     }
 
 
-def _row(compiled: Compiled, op: Operation, on_device: bool, layer: Layer | None) -> dict:
+def _row(compiled: Compiled, op: Operation, on_device: bool, layer: Layer | None, last: bool) -> dict:
     engine = "host"
     if on_device:
         engine = "none" if layer is None else "tensor" if isinstance(op, TENSOR) else "vector"
@@ -65,8 +66,8 @@ def _row(compiled: Compiled, op: Operation, on_device: bool, layer: Layer | None
         "result": str(op.results[0].type).removeprefix("tensor"),
         "engine": engine,
         "macs": macs_of(op),
-        "cycles": sum(run.expected_cycles for run in layer.runs) if layer else 0,
-        "bytes": _traffic(layer) if layer else 0 if on_device else moved_bytes(op),
+        "cycles": sum(run.expected_cycles for run in layer.runs) if last else 0,
+        "bytes": _traffic(layer) if last else 0 if on_device else moved_bytes(op),
         "fallback": None,
     }
     if op in compiled.fallbacks:

@@ -30,8 +30,8 @@ from ..requantization import Requantization, ResidualOperand
 from ..scales import mantissa_and_shift
 from ..tensor import Stack, Tensor
 from ..tiled import Tiled, TiledLayer
-from ..weights import folded_bias
 from ..window import Window
+from .drains import average_of, bias_of, drain_of
 from .groups import lower_groups
 from .lives import lives_of
 from .work import macs_of
@@ -143,29 +143,13 @@ class Generator:
 
     def requantization(self, op: Conv2D | MatMul, bias, channels: slice = slice(None)) -> Requantization:
         """Behind the sums; ``bias`` is an int, or the array of all channels, of which ``channels`` are taken."""
-        each = np.ndim(bias) > 0
-        sums = np.asarray(bias)[channels] if each else bias
-        if op.scale is None:
-            return Requantization(DType.INT32, sums)
-        mantissa, shift = mantissa_and_shift(self.context.array(op.scale))
-        if each:
-            mantissa, shift = (np.broadcast_to(array, np.shape(bias))[channels] for array in (mantissa, shift))
-        else:
-            mantissa, shift = int(mantissa[0]), int(shift[0])
-        residual = None
-        if op.residual is not None:
-            m, s = mantissa_and_shift(op.residual_scale.value.data)
-            source = self.read(op.residual)
-            source = source.part(channels) if channels.stop is not None else source
-            residual = ResidualOperand(source, quantization(op.residual).zero_point.data, int(m), int(s))
-        return Requantization(
-            DType.INT8, sums, mantissa, shift, op.drain_zero_point, op.low.value.data, op.high.value.data,
-            residual, None if op.table is None else self.context.array(op.table),
-        )  # fmt: skip
+        residual = None if op.residual is None else self.read(op.residual)
+        if residual is not None and channels.stop is not None:
+            residual = residual.part(channels)
+        return drain_of(self.context, op, bias, residual, channels)
 
     def _bias(self, op: Conv2D | MatMul, weight: np.ndarray) -> np.ndarray:
-        bias = np.zeros(weight.shape[-1], np.int32) if op.bias is None else self.context.array(op.bias)
-        return folded_bias(weight, bias, quantization(op.input).zero_point.data)
+        return bias_of(self.context, op, weight)
 
     def contraction(self, source, weight, target, window, requantization, outside: int, rows=None) -> Contraction:
         """With constant weights in tiles of ``rows``."""
@@ -291,12 +275,8 @@ class Generator:
         return lower_pooling(self.config, Pooling(source, target, window, reduction, outside, requantization))
 
     def _average(self, op: AveragePool) -> tuple[Tiled, ...]:
-        zero, q = quantization(op.input).zero_point.data, quantization(op.result)
-        mantissa, shift = mantissa_and_shift(op.scale.value.data)
-        clip = q.zero_point.data, op.low.value.data, op.high.value.data
-        bias = -zero * prod(op.window.get_values())
-        requantization = Requantization(DType.INT8, bias, int(mantissa), int(shift), *clip)
-        return self._pool(op, Reduction.SUM, zero, requantization)
+        zero = quantization(op.input).zero_point.data
+        return self._pool(op, Reduction.SUM, zero, average_of(op))
 
     def _add(self, op: Add) -> tuple[Tiled, ...]:
         sides = sorted(

@@ -23,10 +23,10 @@ def lives_of(
     last = dict(first)
     for i, op in enumerate(layers):
         for value in op.operands:
-            if _root(value, ops) in last:
-                last[_root(value, ops)] = i
+            if root_of(value, ops) in last:
+                last[root_of(value, ops)] = i
     for value in outputs:
-        last[_root(value, ops)] = len(layers)
+        last[root_of(value, ops)] = len(layers)
     lives = {}
     for value, begin in first.items():
         bytes_, filled = size(value)
@@ -34,7 +34,7 @@ def lives_of(
     return lives
 
 
-def _root(value: SSAValue, ops: Sequence[Operation]) -> SSAValue:
+def root_of(value: SSAValue, ops: Sequence[Operation]) -> SSAValue:
     while isinstance(value.owner, Reshape) and value.owner in ops:
         value = value.owner.input
     return value

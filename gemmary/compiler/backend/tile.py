@@ -11,6 +11,7 @@ from ...config import Config, preset
 from ..ir.dialect import GraphContext
 from ..ir.model import Model
 from ..ir.tile import Program
+from .fusion import fused
 from .generate import Generator, Unsupported
 from .names import names_of
 from .partition import Segment, keep_on_host, segments
@@ -18,14 +19,15 @@ from .partition import Segment, keep_on_host, segments
 
 @dataclass(frozen=True)
 class Tile(ModulePass):
-    """``config``: the preset to compile for. The graph level stays in front of the programs: the host runs what is left of it."""
+    """``config``: the preset to compile for; ``fuse``: whole segments as one chain where they fit the chip. The graph level stays in front of the programs: the host runs what is left of it."""
 
     name = "tile"
     config: str = "base"
+    fuse: bool = True
 
     def apply(self, ctx: GraphContext, op: ModuleOp) -> None:
         model = Model(op, ctx)
-        made = tile_model(model, ctx.config or preset(self.config), names_of(model))
+        made = tile_model(model, ctx.config or preset(self.config), names_of(model), fuse=self.fuse)
         op.body.block.add_ops([program for _, program in made if program is not None])
 
 
@@ -34,6 +36,7 @@ def tile_model(
     config: Config,
     names: dict[SSAValue, str],
     progress: Callable[[str], None] = lambda operators: None,
+    fuse: bool = True,
 ) -> list[tuple[Segment, Program | None]]:
     """Segments in order, each with its program at the tile level, or None where the host runs it.
 
@@ -49,7 +52,10 @@ def tile_model(
                 progress(", ".join(names[op.results[0]] for op in segment.ops))
                 label = f"{model.function.sym_name.data}.{len(known)}"
                 try:
-                    known[key] = Generator(config, model.context, segment.ops, names, *key[1:], choices).program(label)
+                    known[key] = fuse and fused(config, model.context, segment, names, label)
+                    known[key] = known[key] or Generator(
+                        config, model.context, segment.ops, names, *key[1:], choices
+                    ).program(label)
                 except Unsupported as error:
                     keep_on_host(error.op, str(error))
                     break

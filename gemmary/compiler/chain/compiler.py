@@ -1,6 +1,8 @@
 """compile_chain: a whole small network as one program, its activations on the chip."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 
@@ -15,10 +17,9 @@ from ..depthwise import fits_window
 from ..layout import Layout
 from ..program import Program
 from ..regions import load_bytes
-from ..requantization import ResidualOperand
+from ..requantization import Requantization
 from ..tiled import Emitted, TiledLayer
 from ..transfer import Loop, transfer_fields
-from ..values import RESIDUAL_ZERO_POINT, residual_scale
 from ..weights import parameter_bytes
 from ..window import Window
 from .clock import Clock
@@ -48,18 +49,40 @@ def compile_chain(
     """
     if not network.steps:
         raise InputError(f"network {network.name!r}: steps are missing, which say how its layers follow one another")
-    if not config.dma or config.rows != config.columns:
-        raise InputError(f"config {config.name!r}: a network as one program takes dma, and rows = columns")
-    return Chain(config, network, seed, timing or Timing(config), keep).compile()
+    names = [step.name for step in network.steps]
+    layout, timing = Layout(config), timing or Timing(config)
+    chain = Chain(config, network, ChainValues(network, seed), layout, names if keep else names[-1:])
+    outputs = tuple(name for name in layout.tensors if name != INPUT)
+    program = assemble(layout, (chain.compile(),), (INPUT,), outputs, timing)
+    (layer,) = program.layers
+    (run,) = layer.runs
+    # A single run: where its instructions lie is known, and counts.
+    cycles = estimate(timing, run.code, program.code_address).cycles
+    return replace(program, layers=(replace(layer, runs=(replace(run, expected_cycles=cycles),)),))
+
+
+class Constants(Protocol):
+    """What ``Chain`` asks of the constants of a network; ``ChainValues`` draws them."""
+
+    def weights(self, step: Step) -> np.ndarray:
+        """``[kh, kw, cin / groups, cout]``."""
+
+    def outside(self, step: Step) -> int:
+        """The zero point of the input: what padding reads."""
+
+    def requantization(self, step: Step) -> Requantization:
+        """Zero points folded into the bias; the residual operand without its tensor. Of a mean: its one rounding."""
 
 
 class Chain:
-    """What the steps share: the instructions so far, memories, and the vector engine's part of the work."""
+    """What the steps share: the instructions so far, memories, and the vector engine's part of the work. Tensors of ``keep`` are also
+    stored. Raises InputError as compile_chain."""
 
-    def __init__(self, config: Config, network: Network, seed: int, timing: Timing, keep: bool):
-        self.config, self.network, self.timing, self.keep = config, network, timing, keep
-        self.builder, self.layout, self.clock = Builder(config), Layout(config), Clock(config)
-        self.values = ChainValues(network, seed)
+    def __init__(self, config: Config, network: Network, values: Constants, layout: Layout, keep: Sequence[str]):
+        if not config.dma or config.rows != config.columns:
+            raise InputError(f"config {config.name!r}: a network as one program takes dma, and rows = columns")
+        self.config, self.network, self.keep, self.values = config, network, keep, values
+        self.builder, self.layout, self.clock = Builder(config), layout, Clock(config)
         self.weights, self.parameters = Ring(config.weight_words, AHEAD), Ring(config.parameter_rows)
         self.means = Means(self)
         self.biases = Biases(self)
@@ -70,23 +93,17 @@ class Chain:
         self.tensors = place_tensors(config, network, shape)
         self.loaded = 0  # positions of the input that are on the chip
         self.last = network.steps[-1].name
+        for step in network.steps:
+            if step.name in keep:
+                layout.tensor(step.name, step.operation.output_shape)
 
-    def compile(self) -> Program:
-        for step in self.network.steps:
-            if self.keep or step.name == self.last:
-                self.layout.tensor(step.name, step.operation.output_shape)
+    def compile(self) -> TiledLayer:
         for number, step in enumerate(self.network.steps):
             if not isinstance(step.operation, Mean):  # those are made word by word, with what they read
                 self._kind(step)(self, step, number).emit()
                 self.means.emit()
-        layer = TiledLayer(self.network.name, self.last, self.network.macs, (Emitted(self.builder.cut()),))
-        outputs = tuple(name for name in self.layout.tensors if name != INPUT)
-        program = assemble(self.layout, (layer,), (INPUT,), outputs, self.timing)
-        (layer,) = program.layers
-        (run,) = layer.runs
-        # A single run: where its instructions lie is known, and counts.
-        cycles = estimate(self.timing, run.code, program.code_address).cycles
-        return replace(program, layers=(replace(layer, runs=(replace(run, expected_cycles=cycles),)),))
+        emitted = Emitted(self.builder.cut())
+        return TiledLayer(self.network.name, self.last, self.network.macs, (emitted,), len(self.network.steps))
 
     def _kind(self, step: Step):
         operation = step.operation
@@ -126,7 +143,7 @@ class Chain:
     def _input(self):
         first, users = self.network.steps[0], self.readers(INPUT)
         if isinstance(first.operation, Conv) and first.operation.groups == 1 and users == [first]:
-            outside = self.values.layers[first.name].input_zero_point
+            outside = self.values.outside(first)
             place = INPUT, first.operation.input_shape, self.window(first), outside, self.config.rows
             if tensor := WindowTensor.of(*place):
                 return self.layout.place(tensor)
@@ -170,11 +187,6 @@ class Chain:
             self.builder.emit(Opcode.LOAD, fields | {"dtype": DType.INT8, "space": Space.WEIGHT}, [], writes)
         self.clock.load(count * words * size)
 
-    def requantization(self, step: Step):
-        residual = step.residual and ResidualOperand(None, RESIDUAL_ZERO_POINT, *residual_scale())
-        part = slice(None) if isinstance(step.operation, Conv) else 0
-        return self.values.layers[step.name].requantization(step.operation, part, residual)
-
     def place_parameters(self, requantization, channels: int) -> int:
         """Their external address."""
         values = requantization.bias, requantization.mantissa, requantization.shift
@@ -215,7 +227,7 @@ class Chain:
 
     def made(self, step: Step, tiles: tuple[int, int], positions: tuple[int, int]) -> None:
         """A part of the result of ``step`` is there: it is stored if that is wanted, and becomes part of a mean."""
-        if step.name in self.layout.tensors:
+        if step.name in self.keep:
             self._store(step.name, tiles, positions)
         for reader in self.readers(step.name):
             if isinstance(reader.operation, Mean):

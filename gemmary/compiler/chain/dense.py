@@ -59,7 +59,7 @@ class Biases:
     def _load(self, group: list, row: int, rows: int) -> None:
         chain, columns, data = self.chain, self.chain.config.columns, b""
         for step in group:
-            bias = chain.values.layers[step.name].folded[0]
+            bias = chain.values.requantization(step).bias
             data += bias.astype("<i4").tobytes().ljust(self.tiles[step.name] * 4 * columns, b"\0")
         size, region = chain.config.accumulator_row_bytes, Region(Space.ACCUMULATOR, row, row + rows)
         load_bytes(chain.builder, region, chain.layout.memory.constant(data), row * size, rows * size)
@@ -72,8 +72,7 @@ class DenseStep:
     def __init__(self, chain, step, number: int):
         self.chain, self.step, self.number, self.config = chain, step, number, chain.config
         self.source = chain.tensors[step.input]
-        self.values = chain.values.layers[step.name]
-        tiles = weight_tiles(self.config, self.values.weights[0][None, None])
+        tiles = weight_tiles(self.config, chain.values.weights(step))
         self.tiles, self.words = tiles.shape[:2]
         fit(
             step,
@@ -83,7 +82,7 @@ class DenseStep:
             self.config.accumulator_rows // 2,
         )
         self.external = chain.layout.memory.constant(tiles.tobytes())
-        self.requantization = replace(chain.requantization(step), bias=0)
+        self.requantization = replace(chain.values.requantization(step), bias=0)
         chain.need_input(step.input, 1)
 
     def emit(self) -> None:

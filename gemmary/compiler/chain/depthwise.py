@@ -25,13 +25,12 @@ class DepthwiseStep:
     def __init__(self, chain, step, number: int):
         self.chain, self.step, self.config = chain, step, chain.config
         self.source, self.window = chain.tensors[step.input], chain.window(step)
-        values = chain.values.layers[step.name]
-        self.constant = values.input_zero_point
-        tiles = weight_tiles(chain.config, window_weights(values.weights)).reshape(
+        self.constant = chain.values.outside(step)
+        tiles = weight_tiles(chain.config, window_weights(chain.values.weights(step))).reshape(
             -1, self.config.rows, self.config.columns
         )
         self.external = chain.layout.memory.constant(tiles[:, :TAPS].tobytes())
-        self.requantization = chain.requantization(step)
+        self.requantization = chain.values.requantization(step)
         self.parameters = chain.place_parameters(self.requantization, step.operation.output_shape[-1])
 
     def emit(self) -> None:

@@ -53,7 +53,7 @@ class Means:
         row, number = chain.config.accumulator_rows - self.rows + word * PARTS, self.sums.get((step.name, word), 0)
         target, requantization, lines = (
             [result.region(word, 0, 1)],
-            chain.values.mean(step),
+            chain.values.requantization(step),
             min(end, mean.height) - first,
         )
         if lines > 0:

@@ -6,7 +6,7 @@ import numpy as np
 
 from ...config import Config
 from ...isa import DType, Opcode, Space, walk_fields
-from ...workloads import INPUT, Conv, Mean, is_depthwise
+from ...workloads import INPUT, Mean, is_depthwise
 from ..builder import Region
 from .blocks import covering_lines, even_lines, growing_lines, shrinking_lines
 from .fit import fit
@@ -41,9 +41,8 @@ class ProductStep:
         operation, rows = step.operation, self.config.rows
         self.source, self.window = chain.tensors[step.input], chain.window(step)
         self.first = chain.input if step.input == INPUT else None
-        values = chain.values.layers[step.name]
-        self.constant = values.input_zero_point
-        weights = values.weights if isinstance(operation, Conv) else values.weights[0][None, None]
+        self.constant = chain.values.outside(step)
+        weights = chain.values.weights(step)
         if isinstance(self.first, WindowTensor):
             first, self.kernel = self.first, (1, 1)
             self.share, self.pitch, self.words = first.share, first.pitch, first.words
@@ -55,7 +54,7 @@ class ProductStep:
         self.word_size = self.kernel[0] * self.kernel[1] * rows  # weight words of a tile and a channel word
         self.tile_size = self.share * self.words * self.word_size
         self.external = chain.layout.memory.constant(tiles.tobytes())
-        self.requantization = chain.requantization(step)
+        self.requantization = chain.values.requantization(step)
         self.parameters = chain.place_parameters(self.requantization, operation.output_shape[-1])
         self.parameter = None
         room = config.accumulator_rows // 2

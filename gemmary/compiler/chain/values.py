@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from ...workloads import INPUT, Conv, Matmul, Mean, Network
-from ..requantization import Requantization
+from ...workloads import INPUT, Conv, Matmul, Mean, Network, Step
+from ..requantization import Requantization, ResidualOperand
 from ..scales import mantissa_and_shift
-from ..values import SPREAD, UNIFORM, Values, reference_layer, rounded
+from ..values import RESIDUAL_ZERO_POINT, SPREAD, UNIFORM, Values, reference_layer, residual_scale, rounded
 
 RECTIFIED = SPREAD / np.sqrt(2)
 """Root mean square of a result of a ReLU around its zero point."""
@@ -34,8 +34,22 @@ class ChainValues:
             self.zero_points[step.name] = values.zero_point
             spreads[step.name] = SPREAD if step.operation.activation == "none" else RECTIFIED
 
-    def mean(self, step) -> Requantization:
-        """Of a step that is a mean: its one rounding (docs/numerics.md)."""
+    def weights(self, step: Step) -> np.ndarray:
+        weights = self.layers[step.name].weights
+        return weights if isinstance(step.operation, Conv) else weights[0][None, None]
+
+    def outside(self, step: Step) -> int:
+        return self.layers[step.name].input_zero_point
+
+    def requantization(self, step: Step) -> Requantization:
+        if isinstance(step.operation, Mean):
+            return self._mean(step)
+        residual = step.residual and ResidualOperand(None, RESIDUAL_ZERO_POINT, *residual_scale())
+        part = slice(None) if isinstance(step.operation, Conv) else 0
+        return self.layers[step.name].requantization(step.operation, part, residual)
+
+    def _mean(self, step: Step) -> Requantization:
+        """Its one rounding (docs/numerics.md)."""
         count, zero = step.operation.height * step.operation.width, self.zero_points[step.name]
         mantissa, shift = map(int, mantissa_and_shift(1 / count))
         return Requantization(bias=-count * zero, mantissa=mantissa, shift=shift, zero_point=zero)

@@ -36,8 +36,9 @@ def program_of(
         body.append(ExternalConstant.create(properties=properties))
     for layer in layers:
         nests = Region(Block([isa.run_of(p.operations) if isinstance(p, Emitted) else nest_of(p) for p in layer.parts]))
+        numbers = {name: IntegerAttr(getattr(layer, name), 64) for name in ("macs", "operators")}
         texts = {"label": StringAttr(layer.name), "output": StringAttr(layer.output)}
-        body.append(Layer.create(properties=texts | {"macs": IntegerAttr(layer.macs, 64)}, regions=[nests]))
+        body.append(Layer.create(properties=texts | numbers, regions=[nests]))
     properties = {
         "label": StringAttr(label),
         "config": StringAttr(layout.config.name),
@@ -61,7 +62,9 @@ def encode(context: GraphContext, config: Config, program: Program) -> encoded.P
                 constants.append((op.address.value.data, _bytes(context, op.resource.data)))
             case Layer():
                 runs = tuple(map(_run, op.body.block.ops))
-                layers.append(encoded.Layer(op.label.data, op.output.data, op.macs.value.data, runs))
+                layers.append(
+                    encoded.Layer(op.label.data, op.output.data, op.macs.value.data, runs, op.operators.value.data)
+                )
     sides = (tuple(name.data for name in names) for names in (program.inputs, program.outputs))
     return encoded.Program(config, tuple(layers), tensors, *sides, tuple(constants), program.code.value.data, lives)
 

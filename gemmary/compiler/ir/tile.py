@@ -203,6 +203,7 @@ class Layer(Container):
     label = prop_def(StringAttr)
     output = prop_def(StringAttr)
     macs = prop_def(IntegerAttr)
+    operators = prop_def(IntegerAttr)
 
     @classmethod
     def parse(cls, parser: Parser) -> "Layer":
@@ -210,10 +211,14 @@ class Layer(Container):
         for keyword, read in (("output", string), ("macs", number)):
             parser.parse_keyword(keyword)
             properties[keyword] = read(parser)
+        properties["operators"] = IntegerAttr(1, 64)
+        if parser.parse_optional_keyword("operators") is not None:
+            properties["operators"] = number(parser)
         return cls.create(properties=properties, regions=[cls.parse_body(parser)])
 
     def print(self, printer: Printer) -> None:
-        printer.print_string(f" {quoted(self.label)} output {quoted(self.output)} macs {self.macs.value.data}")
+        fused = f" operators {self.operators.value.data}" if self.operators.value.data > 1 else ""
+        printer.print_string(f" {quoted(self.label)} output {quoted(self.output)} macs {self.macs.value.data}{fused}")
         self.print_body(printer)
 
 
