@@ -55,7 +55,7 @@ class Checker:
     def begin(self, stream: Stream, findings: list[Finding], work=None) -> None:
         """``work`` is told of every read, if given."""
         self.stream, self.findings, self.work = stream, findings, work
-        self.pools = _pools(stream)
+        self.leaving = _leaving(stream)
         for memory in self.memories.values():
             memory.next_program()
 
@@ -113,7 +113,7 @@ class Checker:
         _set(memory.read[engine], place, self.stream.ordinal[index])
         _set(memory.fresh, place, False)
         # Whoever strides, or pools, may have no use for what lies between, or for a rest.
-        if self.sense and access.space == Space.ACTIVATION and (not isinstance(place, slice) or index in self.pools):
+        if self.sense and access.space == Space.ACTIVATION and (isinstance(place, tuple) or index in self.leaving):
             memory.skipped.update(np.unique(get(memory.last, place)).tolist())
 
     def _write(self, index: int, clock: Clock, memory: Memory, place, access: Access) -> None:
@@ -201,10 +201,20 @@ class Checker:
         return f"{memory.space.name.lower()} bytes {first:#x}..{last:#x}{gaps}"
 
 
-def _pools(stream: Stream) -> set[int]:
-    """The vector instructions that reduce a window."""
-    groups = [group for group in stream.groups if group.opcode == Opcode.VECTOR]
-    return {i for group in groups for i in group.indices[group.count_ky * group.count_kx > 1].tolist()}
+def _leaving(stream: Stream) -> set[int]:
+    """The vector instructions that reduce a window, and the products of windows that stride, or spread, over inputs between their taps."""
+    found = set()
+    for group in stream.groups:
+        if group.opcode == Opcode.VECTOR:
+            found.update(group.indices[group.count_ky * group.count_kx > 1].tolist())
+        elif group.opcode == Opcode.MATMUL:
+            fields, leaves = group.fields, np.zeros(len(group.indices), bool)
+            for axis in "yx":
+                count, taps = fields[f"count_{axis}"], fields[f"count_k{axis}"]
+                leaves |= (count > 1) & (fields[f"{axis}_stride"] > taps)
+                leaves |= (taps > 1) & (fields[f"{axis}_dilation"] > 1)
+            found.update(group.indices[leaves].tolist())
+    return found
 
 
 def _view(array: np.ndarray, place: tuple) -> np.ndarray:
