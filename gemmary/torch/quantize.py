@@ -26,9 +26,8 @@ def quantize(model: torch.nn.Module, calibration: Iterable) -> ExportedProgram:
             from .biases import round_biases
             from .quantizer import GemmaryQuantizer
         except ModuleNotFoundError as error:
-            raise InputError(
-                f"quantizing needs the Python package {error.name}: pip install 'gemmary[torch]'"
-            ) from None
+            package = error.name.partition(".")[0]
+            raise InputError(f"quantizing needs the Python package {package}: pip install 'gemmary[torch]'") from None
         batches = _batches(calibration)
         program = _export(model, batches[0])
         prepared = prepare_pt2e(decomposed(program, lambda target: True).module(), GemmaryQuantizer())

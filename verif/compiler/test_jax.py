@@ -1,6 +1,8 @@
 """JAX functions in, against JAX's own results."""
 
 import json
+import subprocess
+import sys
 from functools import cache
 
 import numpy as np
@@ -168,3 +170,9 @@ def test_what_cannot_be_compiled_gets_one_sentence():
     executable = gemmary.compile(export(lambda x: x, x))
     with pytest.raises(InputError, match=r"input 'x' must be int8 \[4, 3\], not int8 \[3, 4\]"):
         executable(x.T)
+
+
+def test_a_missing_package_is_named():
+    code = "import sys; sys.modules['jax'] = None; import gemmary.jax"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stderr.endswith("InputError: gemmary.jax needs the Python package jax: pip install 'gemmary[jax]'\n")

@@ -371,3 +371,20 @@ def test_arguments_are_checked(compiled):
 def test_importing_gemmary_imports_no_framework():
     code = "import sys, gemmary, gemmary.cli; assert not {'torch', 'jax', 'xdsl', 'onnx'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("package", "code", "sentence"),
+    [
+        ("torch", "import gemmary.torch", "gemmary.torch needs the Python package torch: pip install 'gemmary[torch]'"),
+        (
+            "torchao",
+            "import torch, gemmary.torch; gemmary.torch.quantize(torch.nn.ReLU(), torch.zeros(1))",
+            "quantizing needs the Python package torchao: pip install 'gemmary[torch]'",
+        ),
+    ],
+)
+def test_a_missing_package_is_named(package, code, sentence):
+    code = f"import sys; sys.modules[{package!r}] = None; {code}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stderr.endswith(f"InputError: {sentence}\n")

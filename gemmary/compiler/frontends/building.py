@@ -14,10 +14,13 @@ from ..ir.edges import Float
 from ..ir.floats import options_of
 from ..ir.model import LOCATIONS
 from ..ir.shapes import Concat, Reshape, Transpose
-from ..ir.types import element_of, shape_of, tensor_type
+from ..ir.types import element_of, numpy_dtype, shape_of, tensor_type
 
 OPSET = 21
 """Of ONNX, for the meaning of float operators."""
+
+ONNX_TYPES = {"float32": 1, "uint8": 2, "int8": 3, "int32": 6, "int64": 7, "bool": 9, "float64": 11}
+"""ONNX's numbers for dtypes."""
 
 
 class Builder:
@@ -65,6 +68,15 @@ class Builder:
         except KeyError:
             raise InputError(f"operator {self.source!r} ({kind}): dtype {dtype} is not supported") from None
         return self.add(Float.build(operands=[present], result_types=[types], properties=properties))
+
+    def cast_to(self, value: SSAValue, dtype) -> SSAValue:
+        """The value itself where it has the dtype already."""
+        dtype = np.dtype(dtype)
+        if numpy_dtype(element_of(value)) == dtype:
+            return value
+        if dtype.name not in ONNX_TYPES:
+            raise InputError(f"operator {self.source!r}: dtype {dtype} is not supported")
+        return Builder.float(self, "Cast", [value], shape_of(value), dtype, to=ONNX_TYPES[dtype.name])
 
     def reshape(self, value: SSAValue, shape: Sequence[int]) -> SSAValue:
         if shape_of(value) == tuple(shape):

@@ -150,13 +150,7 @@ class _Importer(Builder):
         return given.astype(self.dtype) if isinstance(given, np.ndarray) else self.cast(given, self.dtype)
 
     def cast(self, given, dtype) -> SSAValue:
-        import onnx
-
-        value = self.value(given)
-        if numpy_dtype(element_of(value)) == dtype:
-            return value
-        code = int(onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
-        return super().float("Cast", [value], shape_of(value), np.dtype(dtype), to=code)
+        return self.cast_to(self.value(given), dtype)
 
     def move(self, given, axes=None, shape=None):
         """Transposed, then reshaped; of a constant, at once."""

@@ -214,12 +214,7 @@ class _Importer(Builder):
         return self.float(kind, *sides)
 
     def cast(self, x) -> SSAValue:
-        x = self.value(x)
-        if numpy_dtype(element_of(x)) == self.dtype:
-            return x
-        import onnx
-
-        return self.float("Cast", x, to=int(onnx.helper.np_dtype_to_tensor_dtype(self.dtype)))
+        return self.cast_to(self.value(x), self.dtype)
 
     # Quantization.
 
