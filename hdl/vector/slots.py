@@ -54,7 +54,7 @@ class Slots(wiring.Component):
         connect(m, queue.o, wiring.flipped(self.o))
         instruction = Signal(self.instruction.shape(), reset_less=True)
         pending, loaded, step = Signal(), Signal(), Signal()
-        nest = self.nest(m, instruction, step)
+        nest = self.nest(m, instruction, pending, step)
         ending = Signal()
         m.d.comb += [
             self.instruction.eq(instruction),
@@ -78,9 +78,11 @@ class Slots(wiring.Component):
         self.fill(m, instruction, nest, step, queue.i.payload)
         return m
 
-    def nest(self, m, instruction, step):
+    def nest(self, m, instruction, load, step):
+        """The nest and what follows it. They are loaded in every cycle of ``load``, of which the start is the last one: so no path
+        leads from what a start waits for through all of them."""
         m.submodules.nest = nest = LoopNest(NEST)
-        m.d.comb += [nest.load.eq(self.start), nest.step.eq(step)]
+        m.d.comb += [nest.load.eq(load), nest.step.eq(step)]
         m.d.comb += [nest.counts[loop].eq(instruction[f"count_{loop}"]) for loop in NEST]
         self.walks, self.bounds = {}, {}
         for operand in FORMAT.walks:
@@ -100,7 +102,7 @@ class Slots(wiring.Component):
             ]
             self.bounds[axis] = bounds
         for follower in (*self.walks.values(), *self.bounds.values()):
-            m.d.comb += [follower.load.eq(self.start), follower.step.eq(step), follower.advance.eq(nest.advance)]
+            m.d.comb += [follower.load.eq(load), follower.step.eq(step), follower.advance.eq(nest.advance)]
         return nest
 
     def fill(self, m, instruction, nest, step, slot):
