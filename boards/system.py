@@ -9,6 +9,7 @@ from gemmary.config import Config
 from gemmary.registers import WINDOW
 from hdl.accelerator import accelerator_of
 from hdl.interfaces import RegisterBus
+from hdl.stream.queue import Queue
 
 from .link.link import Link
 from .ram import AxiRam
@@ -69,7 +70,11 @@ class System(wiring.Component):
             return m
         m.submodules.split = split = Split()
         m.submodules.memory = memory = AxiRam(self.config, self.memory_bytes)
-        connect(m, link.bus, split.bus)
+        # A register on the way: no path leads from the bytes of a frame through the registers to the engines.
+        m.submodules.requests = requests = Queue(link.bus.request.payload.shape(), 1)
+        connect(m, link.bus.request, requests.i)
+        connect(m, requests.o, split.bus.request)
+        connect(m, link.bus.response, split.bus.response)
         connect(m, split.low, accelerator.host)
         connect(m, split.high, memory.host)
         connect(m, accelerator.axi, memory.axi)

@@ -186,7 +186,7 @@ PRESETS = {
         # and does little for the clock cycles is small.
         Config(
             "ulx3s-pair", 16, 16, 2, 128 << 10, 64 << 10, 512, 8,
-            activation_banks=2, queue_depth=2, outstanding=4, address_bits=32, dot=8, multiplier="pair",
+            activation_banks=2, outstanding=4, address_bits=32, dot=8, multiplier="pair",
         ),
         # iCE40UP5K: four SPRAMs as two 1RW scratchpads, no AXI, one serial requantizer.
         Config(

@@ -89,7 +89,8 @@ class Ecp5Clock(Elaboratable):
 
     def elaborate(self, platform):
         m = Module()
-        locked, second = Signal(), {}
+        locked = Signal()
+        second = {}
         if self.second:
             second = {"p_CLKOS_DIV": self.second, "p_CLKOS_ENABLE": "ENABLED", "p_CLKOS_CPHASE": self.second - 1}
             second["o_CLKOS"] = ClockSignal("fast")
