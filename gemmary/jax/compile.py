@@ -8,7 +8,7 @@ from ..compiler.executable import Executable
 from ..compiler.frontends.jax_export import import_exported
 from ..compiler.passes import DEFAULT, run_pipeline
 
-PIPELINE = f"sink-moves,raise-integers,{DEFAULT}"
+PIPELINE = f"sink-moves,raise-softmax,raise-integers,{DEFAULT}"
 
 
 def compile(exported: Exported, preset: str = "base", *, device: str = "emulator", strict: bool = False) -> Executable:

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from xdsl.dialects.func import ReturnOp
+from xdsl.ir import Block
 
 from gemmary.compiler import ir
 from gemmary.compiler.ir.numerics import multiplier, requantize
@@ -113,3 +115,13 @@ def test_missing_resources_are_named():
 def test_wrong_inputs_are_named(inputs, sentence):
     with pytest.raises(InputError, match=sentence):
         ir.interpret(ir.parse(CONV), inputs)
+
+
+def test_infinities_survive_the_text():
+    context, block = ir.GraphContext(), Block()
+    numbers = np.array([-np.inf, 1, np.nan], np.float32)
+    constant = context.constant("mask", numbers)
+    block.add_ops([constant, ReturnOp(constant.result)])
+    model = ir.new_model(context, block, [], ["y"], 21)
+    again = ir.parse(model.text(), model.context.arrays)
+    np.testing.assert_array_equal(again.context.array(again.block.first_op), numbers)

@@ -97,7 +97,7 @@ class _Importer(Builder):
             result = HANDLERS[op.name](self, *operands)
         except Unknown as reason:
             raise InputError(f"{self.origin}: {reason}") from None
-        return list(result) if isinstance(result, tuple) else [result]
+        return [result if isinstance(result, SSAValue) else np.asarray(result)]
 
     # What handlers use.
 

@@ -55,7 +55,8 @@ class GraphContext(Context):
         """A constant of ``array``; a large one becomes a resource called ``name``, or the like if that is taken."""
         array = np.ascontiguousarray(array).reshape(np.shape(array))
         kind, properties = tensor_type(array), {}
-        if array.size <= INLINE and array.dtype != np.bool_:
+        finite = array.dtype.kind != "f" or np.isfinite(array).all()  # xDSL reads infinities in dense<> as integers
+        if array.size <= INLINE and array.dtype != np.bool_ and finite:
             properties["value"] = DenseIntOrFPElementsAttr(kind, BytesAttr(array.tobytes()))
         else:
             unique, i = name, 1

@@ -19,6 +19,7 @@ from .raise_contractions import RaiseContractions
 from .raise_integers import RaiseIntegers
 from .raise_normal import RaiseNormal
 from .raise_pools import RaisePools
+from .raise_softmax import RaiseSoftmax
 from .raise_tables import RaiseTables
 from .sink_dequantize import SinkDequantize
 from .sink_moves import SinkMoves
@@ -28,7 +29,7 @@ from .split_products import SplitProducts
 PASSES: dict[str, type[ModulePass]] = {
     each.name: each
     for each in (
-        SinkScalars, SplitProducts, MarkQuantized, InsertQuantization, FoldBatchNorm, SinkMoves, RaiseIntegers,
+        SinkScalars, SplitProducts, MarkQuantized, InsertQuantization, FoldBatchNorm, SinkMoves, RaiseSoftmax, RaiseIntegers,
         SinkDequantize, RaiseContractions, RaisePools, RaiseAdds, RaiseNormal, RaiseTables, CancelTransposes, FuseTables, JoinHeads, DeadCode,
     )
 }  # fmt: skip

@@ -1,0 +1,21 @@
+// RUN: gemmary-opt %s -p raise-softmax,dead-code
+// The four operators become one; a division by another sum stays.
+
+func.func @main(%x: tensor<2x4xf32>) -> (tensor<2x4xf32>, tensor<2x4xf32>) {
+  %last = graph.constant {value = dense<[1]> : tensor<1xi64>} : tensor<1xi64>
+  %shape = graph.constant {value = dense<[2, 4]> : tensor<2xi64>} : tensor<2xi64>
+  %m = graph.float "ReduceMax"(%x, %last) {options = {keepdims = 0 : i64}} : (tensor<2x4xf32>, tensor<1xi64>) -> tensor<2xf32>
+  %m2 = graph.reshape %m : tensor<2xf32> -> tensor<2x1xf32>
+  %m3 = graph.float "Expand"(%m2, %shape) : (tensor<2x1xf32>, tensor<2xi64>) -> tensor<2x4xf32>
+  %d = graph.float "Sub"(%x, %m3) : (tensor<2x4xf32>, tensor<2x4xf32>) -> tensor<2x4xf32>
+  %e = graph.float "Exp"(%d) : (tensor<2x4xf32>) -> tensor<2x4xf32>
+  %s = graph.float "ReduceSum"(%e, %last) {options = {keepdims = 1 : i64}} : (tensor<2x4xf32>, tensor<1xi64>) -> tensor<2x1xf32>
+  %y = graph.float "Div"(%e, %s) {source = "weights"} : (tensor<2x4xf32>, tensor<2x1xf32>) -> tensor<2x4xf32>
+  %f = graph.float "Exp"(%m3) : (tensor<2x4xf32>) -> tensor<2x4xf32>
+  %z = graph.float "Div"(%f, %s) : (tensor<2x4xf32>, tensor<2x1xf32>) -> tensor<2x4xf32>
+  func.return %y, %z : tensor<2x4xf32>, tensor<2x4xf32>
+}
+
+// CHECK:     graph.float "Softmax"(%x) {{{.*}}options = {axis = 1 : i64}{{.*}}} : (tensor<2x4xf32>) -> tensor<2x4xf32>
+// CHECK-NOT: Softmax
+// CHECK:     graph.float "Div"
