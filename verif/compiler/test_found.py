@@ -38,6 +38,22 @@ func.func @main(%x: tensor<2x3x12x2x!graph.q<0.5, 3>>) -> tensor<2x2x7x2x!graph.
 }
 """,
     ),
+    # Rows of tokens, read as an image: the checker knew only the rows, of which some are taken more often.
+    "uneven view": (
+        SMALL,
+        """
+func.func @main(%x: tensor<9x16x!graph.q<0.5, 3>>) -> tensor<1x3x2x8x!graph.q<0.25, 0>> {
+  %t = graph.constant {value = dense<5> : tensor<256xi8>} : tensor<256xi8>
+  %w = graph.constant {value = dense<7> : tensor<1x2x16x8xi8>} : tensor<1x2x16x8xi8>
+  %s = graph.constant {value = dense<0.003> : tensor<1xf32>} : tensor<1xf32>
+  %a = graph.table %x, %t : tensor<9x16x!graph.q<0.5, 3>>, tensor<256xi8> -> tensor<9x16x!graph.q<0.5, 3>>
+  %r = graph.reshape %a : tensor<9x16x!graph.q<0.5, 3>> -> tensor<1x3x3x16x!graph.q<0.5, 3>>
+  %y = graph.conv2d %r, %w scale %s : tensor<1xf32> {strides = array<i64: 1, 1>, padding = array<i64: 0, 0, 0, 0>} :
+    tensor<1x3x3x16x!graph.q<0.5, 3>>, tensor<1x2x16x8xi8> -> tensor<1x3x2x8x!graph.q<0.25, 0>>
+  func.return %y : tensor<1x3x2x8x!graph.q<0.25, 0>>
+}
+""",
+    ),
 }
 
 

@@ -87,6 +87,8 @@ def _traffic(layer: Layer) -> int:
 
 def _planned(program: Program) -> tuple[int, int]:
     """Bytes that the tensors of a program take together, and those that are alive at once."""
-    lives = {name: Life(program.tensors[name].size, *layers) for name, layers in program.lives.items()}
-    ends = (program.tensors[name].address + aligned(life.size) for name, life in lives.items())
+    placed = {name: (program.tensors[name], layers) for name, layers in program.lives.items()}
+    # Several names may stand for one tensor.
+    lives = {(tensor.address, *layers): Life(tensor.size, *layers) for tensor, layers in placed.values()}
+    ends = (address + aligned(life.size) for (address, *_), life in lives.items())
     return max(ends, default=0), bound(lives)

@@ -33,7 +33,7 @@ from ..tiled import Tiled, TiledLayer
 from ..window import Window
 from .drains import average_of, bias_of, drain_of
 from .groups import lower_groups
-from .lives import lives_of
+from .lives import lives_of, root_of
 from .work import macs_of
 
 
@@ -82,9 +82,11 @@ class Generator:
             if self.names[value] in self.layout.tensors:
                 self.layout.lives[self.names[value]] = max(life.first, 0), life.last
         inputs, outputs = ([self.names[value] for value in values] for values in (self.inputs, self.outputs))
-        for value in self.outputs:  # a view is read through a name of its own
-            if self.names[value] not in self.layout.tensors:
-                self.layout.tensors[self.names[value]] = self.tensors[value]
+        for op in self.ops:  # a view is read through a name of its own; it lives as long as what it is a view of
+            if isinstance(op, Reshape) and self.names[op.result] not in self.layout.tensors:
+                life = self.lives[root_of(op.result, self.ops)]
+                self.layout.tensors[self.names[op.result]] = self.tensors[op.result]
+                self.layout.lives[self.names[op.result]] = max(life.first, 0), life.last
         return program_of(self.context, label, self.layout, layers, inputs, outputs)
 
     def _lower(self, op: Operation) -> tuple[Tiled, ...] | None:

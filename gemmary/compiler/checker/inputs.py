@@ -57,11 +57,20 @@ class Inputs:
         """After the last stream of a program."""
         findings = []
         for (layer, name, operand), total in self.totals.items():
-            if not all(map(_even, _images(self.tensors[name], total.reshape(-1)))):
+            if not any(all(map(_even, _images(view, total.reshape(-1)))) for view in self._views(name)):
                 text = f"layer {layer!r} does not take the words of {name!r} evenly as operand {operand}: "
                 fix = "correct an address or a count of what loads them, or reads them then"
                 findings.append(Finding("uneven", (), text + fix))
         return findings
+
+    def _views(self, name: str) -> list[Tensor | Stack]:
+        """A tensor, and the same words in other shapes: a layer reads it in one of them."""
+        tensor = self.tensors[name]
+        if isinstance(tensor, Stack):
+            return [tensor]
+        same = (tensor.address, tensor.positions, tensor.channels)
+        views = [each for each in self.tensors.values() if isinstance(each, Tensor)]
+        return [each for each in views if (each.address, each.positions, each.channels) == same]
 
     def _read(self, access: Access) -> None:
         if access.walk is None or access.operand not in self.taken:
