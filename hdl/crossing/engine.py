@@ -9,7 +9,7 @@ from gemmary.config import SEMAPHORES
 from gemmary.isa import Opcode
 from gemmary.registers import State
 
-from ..interfaces import OFFSET_BITS, Counted, EngineSignature, instruction_layout
+from ..interfaces import OFFSET_BITS, Counted, Done, EngineSignature, instruction_layout
 from .meter import StateMeter
 from .queue import FAST, LUT_RAM_WORDS, AsyncQueue
 
@@ -90,10 +90,11 @@ class EngineCrossing(wiring.Component):
         ]
 
     def _reports(self, m):
-        """Ends and the error; an error in the cycle of an end waits behind it."""
+        """Ends and the error; an error in the cycle of an end waits behind it. Both are a cycle old."""
         report = data.StructLayout({"error": 1, "value": SEMAPHORES, "offset": OFFSET_BITS})
         m.submodules.reports = queue = AsyncQueue(report, REPORTS, FAST, "sync")
-        done, error, failed = self.inner.done, self.inner.error, Signal()
+        done, error, failed = Signal(Done), self.inner.error, Signal()
+        m.d[FAST] += done.eq(self.inner.done)  # from a queue of the engine, which is a path long enough
         cause, offset = Signal(len(error.cause), reset_less=True), Signal(OFFSET_BITS, reset_less=True)
         with m.If(self.flush):
             m.d[FAST] += failed.eq(0)
@@ -120,20 +121,23 @@ class EngineCrossing(wiring.Component):
         ]
 
     def _status(self, m):
-        """What the engine does, as often as the queue has room; and what it has done, without loss."""
+        """What the engine does, as often as the queue has room; and what it has done, without loss. Paths through its state are
+        long, so all of this is a cycle old."""
         status = data.StructLayout({"state": State, "offset": OFFSET_BITS, "counted": Counted})
         m.submodules.statuses = queue = AsyncQueue(status, STATUSES, FAST, "sync")
         m.submodules.meter = meter = DomainRenamer(FAST)(StateMeter())
-        inner, outer = self.inner, self.outer
+        outer = self.outer
         self.waiting = Signal()
-        resting = (inner.state == State.IDLE) | (inner.state == State.DRAIN)
+        state, offset, counting = Signal(State), Signal(OFFSET_BITS), Signal()
+        m.d[FAST] += [state.eq(self.inner.state), offset.eq(self.inner.offset), counting.eq(self.counting)]
+        resting = (state == State.IDLE) | (state == State.DRAIN)
         m.d.comb += [
-            meter.state.eq(Mux(self.waiting & resting, State.WAIT_SEMAPHORE, inner.state)),
-            meter.counting.eq(self.counting),
+            meter.state.eq(Mux(self.waiting & resting, State.WAIT_SEMAPHORE, state)),
+            meter.counting.eq(counting),
             meter.take.eq(queue.i.ready),
             queue.i.valid.eq(1),
-            queue.i.payload.state.eq(inner.state),
-            queue.i.payload.offset.eq(inner.offset),
+            queue.i.payload.state.eq(state),
+            queue.i.payload.offset.eq(offset),
             queue.i.payload.counted.eq(meter.o),
             queue.o.ready.eq(1),
         ]
