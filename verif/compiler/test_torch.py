@@ -178,11 +178,12 @@ def test_a_program_knows_its_modules_and_lines(compiled, tmp_path, capsys, monke
     compiled("residual").save(path)
     status, out, _ = command(capsys, "explain", path, "--json")
     rows = {row["operator"]: row for row in json.loads(out)["operators"] if row["macs"]}
-    assert status == 0 and rows.keys() == {"stem", "left", "right"}
-    file, _, line = rows["left"]["location"].rpartition(":")
+    assert status == 0 and rows.keys() == {"stem.conv", "left", "right"}
     with open(torch_models.__file__) as source:
-        text = source.read().splitlines()[int(line) - 1]
-    assert file.endswith("torch_models.py") and "self.left(x) + x" in text
+        lines = source.read().splitlines()
+    for name, text in (("stem.conv", "self.norm(self.conv(x))"), ("left", "self.left(x) + x")):
+        file, _, line = rows[name]["location"].rpartition(":")
+        assert file.endswith("torch_models.py") and text in lines[int(line) - 1]
     status, out, _ = command(capsys, "disassemble", path)
     assert status == 0 and f"# operator left ({rows['left']['location']}): " in out
     monkeypatch.setenv("COLUMNS", "160")

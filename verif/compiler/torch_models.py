@@ -5,18 +5,28 @@ from torch import nn
 from torch.nn import functional
 
 
-class Residual(nn.Module):
-    """Batch normalisation to fold, a residual for the drain, and one that ends in a pool."""
+class Stem(nn.Module):
+    """Batch normalisation to fold."""
 
     def __init__(self):
         super().__init__()
-        self.stem = nn.Conv2d(3, 16, 3, stride=2, padding=1, bias=False)
-        self.norm = nn.BatchNorm2d(16)
-        self.left, self.right = nn.Conv2d(16, 16, 3, padding=1), nn.Conv2d(16, 16, 3, padding="same", dilation=2)
+        self.conv, self.norm = nn.Conv2d(3, 16, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(16)
         self.norm.running_var.uniform_(0.5, 2)
 
     def forward(self, x):
-        x = functional.relu(self.norm(self.stem(x)))
+        return functional.relu(self.norm(self.conv(x)))
+
+
+class Residual(nn.Module):
+    """A residual for the drain, and one that ends in a pool."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = Stem()
+        self.left, self.right = nn.Conv2d(16, 16, 3, padding=1), nn.Conv2d(16, 16, 3, padding="same", dilation=2)
+
+    def forward(self, x):
+        x = self.stem(x)
         x = functional.relu(self.left(x) + x)
         return functional.max_pool2d(functional.relu6(x + self.right(x)), 3, 2, 1)
 
