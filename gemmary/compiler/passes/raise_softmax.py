@@ -45,6 +45,7 @@ def _argument(ctx: GraphContext, division: Float) -> SSAValue | None:
 
 def _reduced(ctx: GraphContext, value: SSAValue, kind: str) -> SSAValue | None:
     """What a value is the reduction of, over the last axis and spread over it again."""
+    passed = [shape_of(value)]
     while not _is(value, kind):
         op = value.owner
         if isinstance(op, Reshape):
@@ -59,10 +60,12 @@ def _reduced(ctx: GraphContext, value: SSAValue, kind: str) -> SSAValue | None:
             value = op.inputs[1]
         else:
             return None
+        passed.append(shape_of(value))
     source, axes = value.owner.inputs[0], ctx.array(value.owner.inputs[1])
     shape = shape_of(source)
-    kept = shape_of(value) in (shape[:-1], (*shape[:-1], 1))
-    return source if kept and axes is not None and axes.tolist() in ([len(shape) - 1], [-1]) else None
+    rows = {shape, shape[:-1], (*shape[:-1], 1)}
+    in_place = passed[0] != shape[:-1] and rows.issuperset(passed)
+    return source if in_place and axes is not None and axes.tolist() in ([len(shape) - 1], [-1]) else None
 
 
 def _is(value: SSAValue, kind: str) -> bool:
