@@ -3,7 +3,7 @@
 A convolution takes a word of its input once for each window and each column tile that it is in. That number is the same for all
 channel words and images, and over the positions of an image it is that of the windows of its line times that of its column: a matrix
 of rank 1, however the image is cut into blocks. In a matrix product it is the same everywhere. A word that is missed, or taken for another one,
-breaks that.
+breaks that. Strips have the windows themselves, one overlapping the next: how often each byte begins a granule of one is known.
 """
 
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ import numpy as np
 
 from ...config import Config
 from ...isa import Opcode, Space
+from ..strips import Strips
 from ..tensor import Stack, Tensor
 from .accesses import Access, Kind, granules
 from .external import External, Place
@@ -27,7 +28,7 @@ OPERANDS = ("activation", "source", "residual")
 class Inputs:
     """Takes loads to the activation memory, and what reads and overwrites it, in program order."""
 
-    def __init__(self, config: Config, external: External, tensors: dict[str, Tensor | Stack]):
+    def __init__(self, config: Config, external: External, tensors: dict[str, Tensor | Stack | Strips]):
         self.config, self.external, self.tensors = config, external, tensors
         size = granules(config)[Space.ACTIVATION]
         # By granule: the external byte that it comes from, -1 for none; and how often each kind of operand has taken it since.
@@ -57,11 +58,17 @@ class Inputs:
         """After the last stream of a program."""
         findings = []
         for (layer, name, operand), total in self.totals.items():
-            if not any(all(map(_even, _images(view, total.reshape(-1)))) for view in self._views(name)):
+            if not self._right(name, total):
                 text = f"layer {layer!r} does not take the words of {name!r} evenly as operand {operand}: "
                 fix = "correct an address or a count of what loads them, or reads them then"
                 findings.append(Finding("uneven", (), text + fix))
         return findings
+
+    def _right(self, name: str, total: np.ndarray) -> bool:
+        if isinstance(self.tensors[name], Strips):
+            starts = _starts(self.tensors[name], self.config.bus_bytes)
+            return bool((total * starts.max() == starts * total.max()).all())
+        return any(all(map(_even, _images(view, total.reshape(-1)))) for view in self._views(name))
 
     def _views(self, name: str) -> list[Tensor | Stack]:
         """A tensor, and the same words in other shapes: a layer reads it in one of them."""
@@ -98,18 +105,29 @@ class Inputs:
             inside = (origin >= place.address) & (origin < place.address + place.size)
             inside[0] = True  # in no place: that is a finding already
             if place.name in self.tensors:
-                self._add(place, known[inside], (origin[inside] - place.address) // self.config.bus_bytes)
+                self._add(place, known[inside], origin[inside] - place.address)
             known = known[~inside]
         for taken in self.taken.values():
             taken[where] = 0
 
-    def _add(self, place: Place, known: np.ndarray, granule: np.ndarray) -> None:
+    def _add(self, place: Place, known: np.ndarray, offset: np.ndarray) -> None:
         layer = self.stream.layers[0] if self.stream.layers else ""
-        size = place.size // self.config.bus_bytes
+        unit = 1 if isinstance(self.tensors[place.name], Strips) else self.config.bus_bytes
+        granule, size = offset // unit, place.size // unit
         for operand, taken in self.taken.items():
             if taken[known].any():
                 total = self.totals.setdefault((layer, place.name, operand), np.zeros(size, np.int64))
                 np.add.at(total, np.clip(granule, 0, size - 1), taken[known])
+
+
+def _starts(strips: Strips, bus: int) -> np.ndarray:
+    """By byte: in how many windows a granule begins there."""
+    window, granules = strips.window, strips.words * strips.word // bus
+    rows = np.arange(strips.shape[0] * window.out_height) * strips.row_bytes
+    runs = np.arange(window.out_width // strips.share) * strips.share * strips.step_bytes
+    first = np.array([strips.first_word(p) for p in range(strips.share)]) * strips.word
+    starts = rows[:, None, None, None] + runs[:, None, None] + first[:, None] + np.arange(granules) * bus
+    return np.bincount(starts.ravel(), minlength=strips.size)[: strips.size]
 
 
 def _images(tensor: Tensor | Stack, total: np.ndarray) -> Iterator[np.ndarray]:

@@ -6,6 +6,7 @@ from ...config import Config
 from ...errors import GemmaryError
 from ...isa import Engine
 from ..program import Program
+from ..strips import Strips
 from ..tensor import Stack, Tensor
 from ..weights import WeightTensor
 from .accesses import accesses
@@ -32,7 +33,7 @@ class CheckError(GemmaryError):
 def check_program(program: Program) -> list[Finding]:
     """What is wrong with a compiled program; nothing, for one that every machine executes with the same result. Indices count from the
     start of the run. It works from the encoded runs, and from what the program says lies where in external memory."""
-    tensors = {name: t for name, t in program.tensors.items() if isinstance(t, Tensor | Stack)}
+    tensors = {name: t for name, t in program.tensors.items() if isinstance(t, Tensor | Stack | Strips)}
     places = _places(program)
     checker = StreamChecker(program.config, program.memory_bytes, places, tensors)
     findings: list[Finding] = []
