@@ -8,10 +8,9 @@ the type ``!graph.q<1.0, zero_point>`` with the zero point that their readers su
 from dataclasses import dataclass
 
 import numpy as np
-from xdsl.dialects.builtin import ModuleOp, TensorType
+from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation, SSAValue
 from xdsl.passes import ModulePass
-from xdsl.rewriter import Rewriter
 
 from ..ir.base import integer, ints, real
 from ..ir.contractions import Conv2D, MatMul
@@ -19,9 +18,10 @@ from ..ir.dialect import GraphContext
 from ..ir.edges import Float, Reinterpret, Scale
 from ..ir.floats import NoReference, evaluate_onnx, options_from
 from ..ir.shapes import Reshape, Transpose
-from ..ir.types import Quantized, element_of, i8, i32, numpy_dtype, quantization, shape_of, tensor_type
-from ..ir.vector import Add, AveragePool, MaxPool, Table
+from ..ir.types import Quantized, element_of, i8, i32, numpy_dtype, shape_of, tensor_type
+from ..ir.vector import Add, AveragePool, Table
 from .affine import Form, Term, form_of
+from .integer_types import join, sink
 from .matching import Mismatch, factor, fits_residual, insert, note, operations, replace, uses
 from .raise_tables import ELEMENTWISE, EVERY
 
@@ -47,10 +47,10 @@ class RaiseIntegers(ModulePass):
             if each.kind.data in ("Mul", "Div"):
                 _scale(ctx, each)
         for each in operations(op, Reshape, Transpose):
-            _sink(each)
+            sink(each)
         for each in operations(op, Reinterpret):
             if each.parent is not None and isinstance(each.input.owner, Reinterpret):
-                _join(ctx, each)
+                join(ctx, each)
 
 
 def _is_inside(op: Float) -> bool:
@@ -273,74 +273,3 @@ def _scale(ctx: GraphContext, op: Float) -> None:
     axis = {"axis": integer(len(shape_of(term.base)) - 1)}
     scaled = Scale.build(operands=[term.base, scales], result_types=[op.results[0].type], properties=axis)
     replace(op, insert(op, scaled))
-
-
-# Types: plain int8 between quantized operators goes.
-
-
-def _sink(op: Reshape | Transpose) -> None:
-    """A move of plain int8 numbers behind quantized ones moves those."""
-    if (
-        not isinstance(op.input.owner, Reinterpret)
-        or quantization(op.input.owner.input) is None
-        or element_of(op.input) != i8
-    ):
-        return
-    source = op.input.owner.input
-    kind = TensorType(element_of(source), shape_of(op.result))
-    moved = type(op).build(operands=[source], result_types=[kind], properties=dict(op.properties))
-    value = insert(op, moved)
-    replace(op, insert(op, Reinterpret.build(operands=[value], result_types=[op.result.type])))
-
-
-def _join(ctx: GraphContext, op: Reinterpret) -> None:
-    """``!graph.q`` as plain int8 as ``!graph.q``: the same numbers, if what computes them can give them the type they are read in."""
-    plain, wanted = op.input.owner, quantization(op.result)
-    source = plain.input
-    if wanted is None or quantization(source) is None:
-        return
-    if quantization(source) != wanted and not _retype(ctx, source, wanted):
-        return
-    replace(op, plain.input)
-
-
-def _retype(ctx: GraphContext, value: SSAValue, q: Quantized) -> bool:
-    """Gives a value another zero point, and leaves its numbers as they are. Whether it could."""
-    op = value.owner
-    readers = [each for user in uses(value) for each in _readers(user)]
-    if any(each != q for each in readers):
-        return False
-    kind = TensorType(q, shape_of(value))
-    match op:
-        case Conv2D() | MatMul():
-            if op.table is None and op.drain_zero_point != q.zero_point.data:
-                identity = insert(op, ctx.constant("identity.table", EVERY))
-                operands = [
-                    op.input,
-                    op.weight,
-                    *([each] if each else [] for each in (op.bias, op.scale, op.residual)),
-                    [identity],
-                ]
-                properties = {name: each for name, each in op.properties.items() if name != "operandSegmentSizes"}
-                properties["zero_point"] = integer(op.drain_zero_point)
-                same = type(op).build(operands=operands, result_types=[kind], properties=properties)
-                replace(op, insert(op, same, op.source))
-                return True
-        case Table() | Reinterpret():
-            pass
-        case MaxPool() | Reshape() | Transpose():
-            if not _retype(ctx, op.input, q):
-                return False
-        case _:
-            return False
-    Rewriter.replace_value_with_new_type(value, kind)
-    return True
-
-
-def _readers(user: Operation) -> list[Quantized | None]:
-    """The types in which a reader of ``!graph.q`` wants it: None for one that takes no other."""
-    if isinstance(user, Reinterpret):
-        return [quantization(each.result) for each in uses(user.result) if isinstance(each, Reinterpret)]
-    if isinstance(user, MaxPool | Reshape | Transpose):
-        return [each for reader in uses(user.result) for each in _readers(reader)]
-    return [None]
