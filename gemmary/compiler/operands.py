@@ -64,7 +64,8 @@ class RowOperand(_Operand):
 
 
 class KeyOperand(_Operand):
-    """``matrix`` is ``[n, k]``: loads transpose it, block by block. Columns of a granule beyond the last key are 0."""
+    """``matrix`` is ``[n, k]``: loads transpose it, block by block. Columns of a granule beyond the last key are 0, in
+    granules without keys they are those of some key."""
 
     @property
     def tiles(self) -> tuple[int, int]:
@@ -76,18 +77,21 @@ class KeyOperand(_Operand):
         n = self.matrix.shape[0] - tiles[0] * self.columns
         full = min(tiles[1], n // self.columns)
         for first, count, keys in ((0, full, self.columns), (full, tiles[1] - full, n - full * self.columns)):
-            for part in range(0, keys if count else 0, bus):
+            for part in range(0, self.columns if count and keys else 0, bus):
                 some = tiles[0], first, count, tiles[1]
-                yield from self._blocks(bus, some, words, part, min(bus, keys - part), address)
+                begin = min(part, keys - 1)  # a granule without keys holds one of them again
+                yield from self._blocks(bus, some, words, (part, begin, max(1, min(bus, keys - part))), address)
 
-    def _blocks(self, bus, tiles, words, part: int, keys: int, address: int) -> Iterator[dict]:
-        """``keys`` keys from ``part`` of each of ``tiles`` (first of the job, first and count of them, all), transposed."""
+    def _blocks(self, bus, tiles, words, part: tuple[int, int, int], address: int) -> Iterator[dict]:
+        """Keys of each of ``tiles`` (first of the job, first and count of them, all), transposed; ``part`` is (first column, key that
+        goes there, number of keys)."""
+        part, begin, keys = part
         (job_tile, first, count, all_tiles), matrix = tiles, self.matrix
         length, step = min(self.rows, bus), self.columns // bus
         tile_granules = self.tile_bytes // bus
         counts = {"z": count, "y": words[1], "x": keys}
         for start in range(0, self.rows, length):
-            key = (job_tile + first) * self.columns + part
+            key = (job_tile + first) * self.columns + begin
             external = matrix.address + words[0] * matrix.plane_bytes + key * matrix.word_bytes + start
             onchip = address * step + first * tile_granules + part // bus + start * step
             yield (

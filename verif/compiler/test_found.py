@@ -7,6 +7,7 @@ from gemmary.compiler import ir
 from gemmary.compiler.ir.types import shape_of
 from gemmary.config import preset
 from verif.compiler.agreement import check
+from verif.configs import TINY_NARROW_BUS
 
 SMALL = preset("small")
 
@@ -51,6 +52,18 @@ func.func @main(%x: tensor<9x16x!graph.q<0.5, 3>>) -> tensor<1x3x2x8x!graph.q<0.
   %y = graph.conv2d %r, %w scale %s : tensor<1xf32> {strides = array<i64: 1, 1>, padding = array<i64: 0, 0, 0, 0>} :
     tensor<1x3x3x16x!graph.q<0.5, 3>>, tensor<1x2x16x8xi8> -> tensor<1x3x2x8x!graph.q<0.25, 0>>
   func.return %y : tensor<1x3x2x8x!graph.q<0.25, 0>>
+}
+""",
+    ),
+    # One key: the second half of a tile of 8 columns, which takes two transfers of 4 bytes, was read and never loaded.
+    "few keys": (
+        TINY_NARROW_BUS,
+        """
+func.func @main(%x: tensor<2x4x!graph.q<0.5, 0>>, %z: tensor<1x4x!graph.q<0.5, 0>>) -> tensor<2x1x!graph.q<0.5, 0>> {
+  %s = graph.constant {value = dense<0.01> : tensor<1xf32>} : tensor<1xf32>
+  %y = graph.matmul %x, %z scale %s : tensor<1xf32> {transposed} :
+    tensor<2x4x!graph.q<0.5, 0>>, tensor<1x4x!graph.q<0.5, 0>> -> tensor<2x1x!graph.q<0.5, 0>>
+  func.return %y : tensor<2x1x!graph.q<0.5, 0>>
 }
 """,
     ),
