@@ -67,11 +67,31 @@ func.func @main(%x: tensor<2x4x!graph.q<0.5, 0>>, %z: tensor<1x4x!graph.q<0.5, 0
 }
 """,
     ),
+    # Fused into one chain, the product reads behind the mean.
+    "mean and product": (
+        SMALL,
+        """
+func.func @main(%x: tensor<1x3x1x16x!graph.q<2.0, 3>>) -> tensor<1x16x!graph.q<2.0, 3>> {
+  %s = graph.constant {value = dense<0.001> : tensor<1xf32>} : tensor<1xf32>
+  %w = graph.constant {value = dense<7> : tensor<16x16xi8>} : tensor<16x16xi8>
+  %p = graph.average_pool %x {scale = 0.225 : f32, window = array<i64: 3, 1>, strides = array<i64: 1, 1>} :
+    tensor<1x3x1x16x!graph.q<2.0, 3>> -> tensor<1x1x1x16x!graph.q<2.0, 3>>
+  %r = graph.reshape %p : tensor<1x1x1x16x!graph.q<2.0, 3>> -> tensor<1x16x!graph.q<2.0, 3>>
+  %y = graph.matmul %r, %w scale %s : tensor<1xf32> : tensor<1x16x!graph.q<2.0, 3>>, tensor<16x16xi8> -> tensor<1x16x!graph.q<2.0, 3>>
+  func.return %y : tensor<1x16x!graph.q<2.0, 3>>
 }
+""",
+    ),
+}
+
+OPEN = {"mean and product"}
+"""Found and not mended yet."""
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_found(name):
+def test_found(name, request):
+    if name in OPEN:
+        request.applymarker(pytest.mark.xfail(strict=True, reason="fusion places the mean elsewhere"))
     config, text = CASES[name]
     model = ir.parse(text)
     rng = np.random.default_rng(0)
