@@ -1,5 +1,6 @@
 """What the flow makes of the tools' output, when it builds and when not, what its clocks are made of, bad input."""
 
+import dataclasses
 import json
 import sys
 from fractions import Fraction
@@ -11,6 +12,7 @@ from boards.board import MODULES, board
 from boards.chips import ecp5, ecp5_floorplan, ice40
 from boards.flow import build, limits, modules, paths, report, seeds
 from boards.flow.tools import Tool
+from gemmary.config import preset
 from gemmary.errors import InputError
 from scripts import fpga
 
@@ -256,6 +258,14 @@ def test_a_clock_without_a_constraint_is_not_met():
 def test_divisors_are_whole(name):
     chosen = board(name)
     assert chosen.divisor * chosen.baud == chosen.clock_mhz * 1_000_000
+
+
+def test_a_preset_may_have_a_compute_clock_of_its_own(flow):
+    """Peak throughput counts with it."""
+    chosen = dataclasses.replace(board("ulx3s-85f"), compute_clocks={"ulx3s-85f": Fraction(60)})
+    assert chosen.of(preset("ulx3s-85f")).compute_mhz == 60 and chosen.of(preset("ulx3s-pair")).compute_mhz is None
+    found = build.Build(chosen, preset("ulx3s-85f")).fpga()
+    assert (found["clock_mhz"], found["compute_mhz"], found["peak_gops"]) == (CLOCK, 60, 2 * 128 * 60 / 1000)
 
 
 @pytest.mark.parametrize("wanted", [50, 60, 62.5, 75, 100])
