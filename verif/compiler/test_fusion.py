@@ -34,16 +34,20 @@ def network(rng, *, channels=16, size=8, per_channel=True, window=True) -> tuple
         s = constant(f"s{number}", (rng.uniform(0.5, 1.5, count) * spread).astype(np.float32))
         lines.append(
             f"%v{number} = graph.{op} {source}, %w{number} bias %b{number} : {b} scale %s{number} : {s} "
-            f'{attributes.replace("SOURCE", f"l{number}")} : {kind}, {w} -> {result}'
+            f"{attributes.replace('SOURCE', f'l{number}')} : {kind}, {w} -> {result}"
         )
 
     c, n = channels, size
     inputs, body = image(1, n, n, 3), image(1, n, n, c, zero=3)
     pad = "padding = array<i64: 1, 1, 1, 1>"
     contraction(1, "conv2d", "%x", inputs, (3, 3, 3, c), f'{{source = "SOURCE", {pad}}}', body, 0.001)
-    contraction(2, "conv2d", "%v1", body, (3, 3, 1, c), f'{{source = "SOURCE", {pad}, groups = {c} : i64}}', body, 0.002)
+    contraction(
+        2, "conv2d", "%v1", body, (3, 3, 1, c), f'{{source = "SOURCE", {pad}, groups = {c} : i64}}', body, 0.002
+    )
     residual = f"residual %v1 : {body}"
-    contraction(3, "conv2d", "%v2", body, (1, 1, c, c), '{source = "SOURCE", residual_scale = 0.25 : f32}', body, 0.0015)
+    contraction(
+        3, "conv2d", "%v2", body, (1, 1, c, c), '{source = "SOURCE", residual_scale = 0.25 : f32}', body, 0.0015
+    )
     lines[-1] = lines[-1].replace(" {source", f" {residual} {{source", 1)
     mean = image(1, 1, 1, c, zero=3)
     lines.append(
@@ -63,7 +67,9 @@ def network(rng, *, channels=16, size=8, per_channel=True, window=True) -> tuple
 @pytest.mark.parametrize("per_channel", [True, False])
 @pytest.mark.parametrize(("channels", "size"), [(16, 8), (40, 12), (20, 5)])
 def test_a_segment_that_fits_is_one_chain(channels, size, per_channel):
-    model, x = network(np.random.default_rng(channels + per_channel), channels=channels, size=size, per_channel=per_channel)
+    model, x = network(
+        np.random.default_rng(channels + per_channel), channels=channels, size=size, per_channel=per_channel
+    )
     expected = ir.interpret(model, {"x": x})["y"]
     assert len(np.unique(expected)) > 5
     apart, chain = (compile_model(model, BASE, fuse=fuse) for fuse in (False, True))
@@ -78,7 +84,9 @@ def test_a_segment_that_fits_is_one_chain(channels, size, per_channel):
     assert first["totals"]["macs"] == second["totals"]["macs"] == second["totals"]["macs_on_device"]
     assert second["totals"]["cycles"] < 0.8 * first["totals"]["cycles"]
     assert second["totals"]["bytes"] < first["totals"]["bytes"]
-    assert [row["fused"] is not None for row in second["operators"]] == [row["kind"] != "reshape" for row in second["operators"]]
+    assert [row["fused"] is not None for row in second["operators"]] == [
+        row["kind"] != "reshape" for row in second["operators"]
+    ]
 
 
 def test_what_does_not_fit_goes_through_memory():

@@ -72,6 +72,8 @@ def _step(context: GraphContext, op: Operation, called: dict[SSAValue, str], roo
     if len(op.results) != 1 or quantization(op.results[0]) is None or roots.get(op.operands[0]) not in called:
         raise _Unknown
     reads = [called[roots[op.operands[0]]]]
+    if isinstance(op, AveragePool) and reads == [INPUT]:  # means are made with what a step makes
+        raise _Unknown
     if isinstance(op, Conv2D | MatMul):
         if op.table is not None or op.residual is not None and roots[op.residual] not in called:
             raise _Unknown
