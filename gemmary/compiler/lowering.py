@@ -210,11 +210,12 @@ def lower_best(
     """With the tiling that the cycle model likes best, of those with the best estimates."""
     known, key = {} if known is None else known, (kind.kind, len(operations), operations[0].form)
     if key not in known:
-        known[key] = _best_tiling(kind, operations, timing)
+        known[key] = best_tiling(kind, operations, timing)
     return (kind.tiled(timing.config, operations, known[key]),)
 
 
-def _best_tiling(kind: type[Lowering], operations: Sequence[Contraction], timing: Timing) -> Tiling:
+def best_tiling(kind: type[Lowering], operations: Sequence[Contraction], timing: Timing) -> Tiling:
+    """Of the tilings with the best estimates the one that the cycle model likes best. InputError if the memories are too small."""
     best, least, effort = None, inf, 0
     for tiling in choose_tilings(operations[0], len(operations), timing, CANDIDATES):
         tiled = kind.tiled(timing.config, operations, tiling)
