@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...config import Config
-from ...isa import Engine, Opcode, Space
+from ...isa import Engine, Space
 from .accesses import Access, Kind, granules
 from .finding import MOST, Finding
 from .order import Clock
@@ -55,7 +55,6 @@ class Checker:
     def begin(self, stream: Stream, findings: list[Finding], work=None) -> None:
         """``work`` is told of every read, if given."""
         self.stream, self.findings, self.work = stream, findings, work
-        self.leaving = _leaving(stream)
         for memory in self.memories.values():
             memory.next_program()
 
@@ -112,8 +111,8 @@ class Checker:
         memory.last_read[engine] = self.stream.ordinal[index]
         _set(memory.read[engine], place, self.stream.ordinal[index])
         _set(memory.fresh, place, False)
-        # Whoever strides, or pools, may have no use for what lies between, or for a rest.
-        if self.sense and access.space == Space.ACTIVATION and (isinstance(place, tuple) or index in self.leaving):
+        # Whoever strides, pools or spreads its taps may have no use for what lies between, or for a rest.
+        if self.sense and access.space == Space.ACTIVATION:
             memory.skipped.update(np.unique(get(memory.last, place)).tolist())
 
     def _write(self, index: int, clock: Clock, memory: Memory, place, access: Access) -> None:
@@ -199,22 +198,6 @@ class Checker:
         first, last = int(where.min()) * self.bus, (int(where.max()) + 1) * self.bus - 1
         gaps = f" ({len(where) * self.bus} of them)" if len(where) * self.bus != last - first + 1 else ""
         return f"{memory.space.name.lower()} bytes {first:#x}..{last:#x}{gaps}"
-
-
-def _leaving(stream: Stream) -> set[int]:
-    """The vector instructions that reduce a window, and the products of windows that stride, or spread, over inputs between their taps."""
-    found = set()
-    for group in stream.groups:
-        if group.opcode == Opcode.VECTOR:
-            found.update(group.indices[group.count_ky * group.count_kx > 1].tolist())
-        elif group.opcode == Opcode.MATMUL:
-            fields, leaves = group.fields, np.zeros(len(group.indices), bool)
-            for axis in "yx":
-                count, taps = fields[f"count_{axis}"], fields[f"count_k{axis}"]
-                leaves |= (count > 1) & (fields[f"{axis}_stride"] > taps)
-                leaves |= (taps > 1) & (fields[f"{axis}_dilation"] > 1)
-            found.update(group.indices[leaves].tolist())
-    return found
 
 
 def _view(array: np.ndarray, place: tuple) -> np.ndarray:
