@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...config import Config
-from ...isa import Engine, Space
+from ...isa import Engine, Opcode, Space
 from .accesses import Access, Kind, granules
 from .finding import MOST, Finding
 from .order import Clock
@@ -55,6 +55,7 @@ class Checker:
     def begin(self, stream: Stream, findings: list[Finding], work=None) -> None:
         """``work`` is told of every read, if given."""
         self.stream, self.findings, self.work = stream, findings, work
+        self.windows = _windows(stream)
         for memory in self.memories.values():
             memory.next_program()
 
@@ -112,7 +113,7 @@ class Checker:
         _set(memory.read[engine], place, self.stream.ordinal[index])
         _set(memory.fresh, place, False)
         # Whoever strides, pools or spreads its taps may have no use for what lies between, or for a rest.
-        if self.sense and access.space == Space.ACTIVATION:
+        if self.sense and access.space == Space.ACTIVATION and (isinstance(place, tuple) or index in self.windows):
             memory.skipped.update(np.unique(get(memory.last, place)).tolist())
 
     def _write(self, index: int, clock: Clock, memory: Memory, place, access: Access) -> None:
@@ -198,6 +199,17 @@ class Checker:
         first, last = int(where.min()) * self.bus, (int(where.max()) + 1) * self.bus - 1
         gaps = f" ({len(where) * self.bus} of them)" if len(where) * self.bus != last - first + 1 else ""
         return f"{memory.space.name.lower()} bytes {first:#x}..{last:#x}{gaps}"
+
+
+def _windows(stream: Stream) -> set[int]:
+    """Instructions that may slide a window over inputs: products, and vector instructions that reduce."""
+    found = set()
+    for group in stream.groups:
+        if group.opcode == Opcode.MATMUL:
+            found.update(group.indices.tolist())
+        elif group.opcode == Opcode.VECTOR:
+            found.update(group.indices[group.count_ky * group.count_kx > 1].tolist())
+    return found
 
 
 def _view(array: np.ndarray, place: tuple) -> np.ndarray:
