@@ -9,7 +9,7 @@ from gemmary.config import preset
 from verif.compiler.agreement import check
 from verif.configs import TINY_NARROW_BUS
 
-SMALL = preset("small")
+SMALL, BASE = preset("small"), preset("base")
 
 CASES = {
     # v is the right operand of a product on the host: as a result of this program it had rows that nothing stores.
@@ -28,7 +28,7 @@ func.func @main(%x: tensor<1x1x!graph.q<1.0, 0>>) -> tensor<1x4x!graph.q<1.0, 0>
     ),
     # The last row of outputs reads padding only: a row of inputs was loaded that nothing read.
     "all padding": (
-        preset("base"),
+        BASE,
         """
 func.func @main(%x: tensor<2x3x12x2x!graph.q<0.5, 3>>) -> tensor<2x2x7x2x!graph.q<0.0625, 127>> {
   %w = graph.constant {value = dense<7> : tensor<1x1x2x2xi8>} : tensor<1x1x2x2xi8>
@@ -64,6 +64,21 @@ func.func @main(%x: tensor<2x4x!graph.q<0.5, 0>>, %z: tensor<1x4x!graph.q<0.5, 0
   %y = graph.matmul %x, %z scale %s : tensor<1xf32> {transposed} :
     tensor<2x4x!graph.q<0.5, 0>>, tensor<1x4x!graph.q<0.5, 0>> -> tensor<2x1x!graph.q<0.5, 0>>
   func.return %y : tensor<2x1x!graph.q<0.5, 0>>
+}
+""",
+    ),
+    # A result that nobody reads, of a model without passes: what a chain writes on the chip must be read.
+    "dead end": (
+        BASE,
+        """
+func.func @main(%x: tensor<2x16x!graph.q<1.0, 0>>) -> tensor<2x8x!graph.q<1.0, 0>> {
+  %s = graph.constant {value = dense<0.001> : tensor<1xf32>} : tensor<1xf32>
+  %w = graph.constant {value = dense<7> : tensor<16x8xi8>} : tensor<16x8xi8>
+  %v = graph.constant {value = dense<-3> : tensor<8x8xi8>} : tensor<8x8xi8>
+  %a = graph.matmul %x, %w scale %s : tensor<1xf32> : tensor<2x16x!graph.q<1.0, 0>>, tensor<16x8xi8> -> tensor<2x8x!graph.q<1.0, 0>>
+  %d = graph.matmul %x, %w scale %s : tensor<1xf32> : tensor<2x16x!graph.q<1.0, 0>>, tensor<16x8xi8> -> tensor<2x8x!graph.q<1.0, 0>>
+  %y = graph.matmul %a, %v scale %s : tensor<1xf32> : tensor<2x8x!graph.q<1.0, 0>>, tensor<8x8xi8> -> tensor<2x8x!graph.q<1.0, 0>>
+  func.return %y : tensor<2x8x!graph.q<1.0, 0>>
 }
 """,
     ),

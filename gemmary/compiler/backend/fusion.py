@@ -36,6 +36,8 @@ def fused(
     (source,) = segment.inputs
     called = {op.results[0]: names[op.results[0]] for op in ops} | {source: INPUT}
     roots = {value: root_of(value, segment.ops) for value in (*segment.outputs, *_read(ops))}
+    if not {op.results[0] for op in ops} <= set(roots.values()):
+        return None  # a result that nobody reads stays nowhere
     try:
         steps = tuple(_step(context, op, called, roots) for op in ops)
         network = Network(
