@@ -8,6 +8,7 @@ from gemmary.emulator.device import EmulatorDevice
 from gemmary.errors import InputError
 from gemmary.isa import Opcode, Space, encode_program
 from gemmary.runtime.device import DeviceError
+from hdl.accelerator import accelerator_of
 from hdl.crossing.memory import WriteCrossing
 from hdl.simulation.build import build_model
 from hdl.simulation.device import RtlDevice
@@ -121,7 +122,7 @@ def test_impossible_ratios():
         with pytest.raises(InputError, match=f"option compute_ratio = {ratio}: {message}"):
             RtlDevice(config, compute_ratio=ratio)
     with pytest.raises(InputError, match="nano has no DMA, and so only one clock"):
-        Top(preset("nano"), two_clocks=True).elaborate(None)
+        accelerator_of(preset("nano"), two_clocks=True)
 
 
 def test_measurement_refuses_an_unknown_preset(capsys):
