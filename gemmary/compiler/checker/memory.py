@@ -50,7 +50,9 @@ class Checker:
     def __init__(self, config: Config, sense: bool):
         self.sense = sense
         self.bus = config.bus_bytes
-        self.halves = config.columns < config.rows  # a word has channels that nobody needs, if the last tile is not there
+        self.halves = (
+            config.columns < config.rows
+        )  # a word has channels that nobody needs, if the last tile is not there
         self.memories = {space: Memory(space, size) for space, size in granules(config).items()}
 
     def begin(self, stream: Stream, findings: list[Finding], work=None) -> None:
@@ -114,7 +116,11 @@ class Checker:
         _set(memory.read[engine], place, self.stream.ordinal[index])
         _set(memory.fresh, place, False)
         # Whoever strides, pools or spreads its taps may have no use for what lies between, or for a rest.
-        if self.sense and access.space == Space.ACTIVATION and (isinstance(place, tuple) or index in self.windows or self.halves):
+        if (
+            self.sense
+            and access.space == Space.ACTIVATION
+            and (isinstance(place, tuple) or index in self.windows or self.halves)
+        ):
             memory.skipped.update(np.unique(get(memory.last, place)).tolist())
 
     def _write(self, index: int, clock: Clock, memory: Memory, place, access: Access) -> None:
