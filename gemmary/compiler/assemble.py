@@ -32,21 +32,22 @@ def assemble(
 
 
 def lower(context: GraphContext, config: Config, programs: Sequence[tile.Program]) -> list[Program]:
-    """The encoded form of programs at the tile level, by the passes that ``gemmary-opt`` runs on texts. ``context`` is then for
-    ``config``.
+    """The encoded form of programs at the tile level, by the passes that ``gemmary-opt`` runs on texts; ``context`` has their
+    constants.
 
     CheckError for a program that the static checker refuses (docs/checker.md): nothing unproven leaves the compiler.
     """
     from xdsl.dialects.builtin import ModuleOp
 
     from .checker import require_legal
+    from .ir.dialect import GraphContext
     from .ir.programs import encode
     from .passes.expand import Expand
     from .passes.schedule import Schedule
 
-    context.config, module = config, ModuleOp(list(programs))
+    mine, module = GraphContext(arrays=context.arrays, config=config, timing=context.timing), ModuleOp(list(programs))
     for each in (Expand(), Schedule()):
-        each.apply(context, module)
+        each.apply(mine, module)
         module.verify()
     encoded = [encode(context, config, program) for program in programs]
     for program in encoded:
