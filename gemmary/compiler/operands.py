@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..config import Config
-from ..errors import InputError
 from ..isa import Opcode, walk_fields
 from .tensor import Tensor
 from .transfer import Loop, transfer_fields
@@ -114,11 +113,3 @@ class KeyOperand(_Operand):
 
 
 Operand = RowOperand | KeyOperand
-
-
-def check_operand(config: Config, name: str) -> None:
-    """InputError where the bus is too narrow or too wide for transposed weights."""
-    if config.columns % config.bus_bytes:
-        raise InputError(
-            f"{name}: transposed operands need columns that are a multiple of bus_bytes = {config.bus_bytes}"
-        )

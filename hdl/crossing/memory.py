@@ -12,6 +12,12 @@ from ..stream.queue import Queue
 from .queue import FAST, AsyncQueue
 
 
+def _sides(port: type[wiring.Signature], config: Config) -> dict:
+    """Members of a crossing of ``port``, by name."""
+    sides = {"outer": In(port(config, crossed=True)), "inner": Out(port(config))}
+    return sides | {"closed": In(1), "flush": In(1), "empty": Out(1)}
+
+
 class WriteCrossing(wiring.Component):
     """``outer`` in ``sync`` to ``inner`` in ``fast``, in order. A write that ``outer`` accepts is on its way; ``outer.written`` says, for
     one after the other, that a memory has taken it. While ``flush`` is high they are dropped instead. ``empty``: none is on its way.
@@ -22,15 +28,7 @@ class WriteCrossing(wiring.Component):
 
     def __init__(self, config: Config):
         self.config = config
-        super().__init__(
-            {
-                "outer": In(OnchipWritePort(config, crossed=True)),
-                "inner": Out(OnchipWritePort(config)),
-                "closed": In(1),
-                "flush": In(1),
-                "empty": Out(1),
-            }
-        )
+        super().__init__(_sides(OnchipWritePort, config))
 
     def elaborate(self, platform):
         m = Module()
@@ -75,15 +73,7 @@ class ReadCrossing(wiring.Component):
 
     def __init__(self, config: Config):
         self.config = config
-        super().__init__(
-            {
-                "outer": In(OnchipReadPort(config, crossed=True)),
-                "inner": Out(OnchipReadPort(config)),
-                "closed": In(1),
-                "flush": In(1),
-                "empty": Out(1),
-            }
-        )
+        super().__init__(_sides(OnchipReadPort, config))
 
     def elaborate(self, platform):
         m = Module()
