@@ -97,6 +97,21 @@ func.func @main(%x: tensor<1x3x1x16x!graph.q<2.0, 3>>) -> tensor<1x16x!graph.q<2
 }
 """,
     ),
+    # A product of a flattened image became a convolution without what stands before its table.
+    "zero point of a table": (
+        SMALL,
+        """
+func.func @main(%x: tensor<1x1x2x4x!graph.q<1.0, 0>>) -> tensor<1x4x!graph.q<1.0, 3>> {
+  %r = graph.reshape %x : tensor<1x1x2x4x!graph.q<1.0, 0>> -> tensor<1x8x!graph.q<1.0, 0>>
+  %w = graph.constant {value = dense<7> : tensor<8x4xi8>} : tensor<8x4xi8>
+  %s = graph.constant {value = dense<0.01> : tensor<1xf32>} : tensor<1xf32>
+  %t = graph.constant {value = dense<[RAMP]> : tensor<256xi8>} : tensor<256xi8>
+  %y = graph.matmul %r, %w scale %s : tensor<1xf32> table %t : tensor<256xi8> {zero_point = 71 : i64} :
+    tensor<1x8x!graph.q<1.0, 0>>, tensor<8x4xi8> -> tensor<1x4x!graph.q<1.0, 3>>
+  func.return %y : tensor<1x4x!graph.q<1.0, 3>>
+}
+""".replace("RAMP", ", ".join(map(str, range(-128, 128)))),
+    ),
 }
 
 

@@ -165,7 +165,7 @@ def _dense(ctx: GraphContext, op: MatMul) -> bool:
     kernel = np.ascontiguousarray(array.reshape(h, w, c, -1))
     weight = insert(op, ctx.constant(f"{op.source or 'dense'}.kernel", kernel))
     optional = [[value] if value is not None else [] for value in (op.bias, op.scale, op.residual, op.table)]
-    properties = {name: op.properties[name] for name in ("low", "high") if name in op.properties}
+    properties = {name: op.properties[name] for name in ("zero_point", "low", "high") if name in op.properties}
     properties |= {"strides": ints([1, 1])}
     kind = tensor_type((n, 1, 1, kernel.shape[-1]), element_of(op.result))
     operands = [source, weight, *optional]
