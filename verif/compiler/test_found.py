@@ -112,6 +112,21 @@ func.func @main(%x: tensor<1x1x2x4x!graph.q<1.0, 0>>) -> tensor<1x4x!graph.q<1.0
 }
 """.replace("RAMP", ", ".join(map(str, range(-128, 128)))),
     ),
+    # z was in the weight memory still when its place in external memory had gone: its uses were counted as those of a constant.
+    "weights that were": (
+        SMALL,
+        """
+func.func @main(%x: tensor<8x8x!graph.q<0.5, 0>>, %z: tensor<8x8x!graph.q<0.5, 0>>) -> (tensor<8x16x!graph.q<0.5, 0>>, tensor<8x8x!graph.q<0.5, 0>>) {
+  %s = graph.constant {value = dense<0.001> : tensor<1xf32>} : tensor<1xf32>
+  %u = graph.constant {value = dense<7> : tensor<8x8xi8>} : tensor<8x8xi8>
+  %v = graph.constant {value = dense<9> : tensor<8x16xi8>} : tensor<8x16xi8>
+  %a = graph.matmul %x, %z scale %s : tensor<1xf32> : tensor<8x8x!graph.q<0.5, 0>>, tensor<8x8x!graph.q<0.5, 0>> -> tensor<8x8x!graph.q<0.5, 0>>
+  %b = graph.matmul %a, %u scale %s : tensor<1xf32> : tensor<8x8x!graph.q<0.5, 0>>, tensor<8x8xi8> -> tensor<8x8x!graph.q<0.5, 0>>
+  %y = graph.matmul %b, %v scale %s : tensor<1xf32> : tensor<8x8x!graph.q<0.5, 0>>, tensor<8x16xi8> -> tensor<8x16x!graph.q<0.5, 0>>
+  func.return %y, %a : tensor<8x16x!graph.q<0.5, 0>>, tensor<8x8x!graph.q<0.5, 0>>
+}
+""",
+    ),
 }
 
 

@@ -89,8 +89,9 @@ class Work:
         while len(origin):
             place = self.external.at(int(origin[0]))
             inside = (origin >= place.address) & (origin < place.address + place.size)
-            inside[0] = True  # in no place: that is a finding already
-            if place.use == Use.SOURCE and place.constant:
+            if not inside[0]:  # in no place (a finding already), or in one of an earlier layer, which is no constant
+                inside = origin == origin[0]
+            elif place.use == Use.SOURCE and place.constant:
                 size = -(-place.size // self.config.bus_bytes)
                 total = self.totals.setdefault(place.address, np.zeros(size, np.int64))
                 granule = (origin[inside] - place.address) // self.config.bus_bytes
