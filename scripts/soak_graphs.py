@@ -6,12 +6,13 @@
 
 Tilings are drawn at random from those that the compiler would search, which tries more of them and takes a quarter of the time; ``--search``
 leaves the choice to the compiler. Models come in blocks of BLOCK with a seed each, so that a failure is repeated with ``--count 1 --seed``: it prints which, and the
-smallest model that Hypothesis finds to fail.
+smallest model that Hypothesis finds to fail; then it ends, or goes on with ``--keep-going``. It ends with 1 if any failed.
 """
 
 import argparse
 import sys
 import time
+import traceback
 
 import hypothesis
 import numpy as np
@@ -68,36 +69,37 @@ def main() -> int:
     parser.add_argument("--device", choices=["emulator", "rtl"], default="emulator", help="rtl: beside the emulator")
     parser.add_argument("--preset", action="append", choices=CONFIGS, help="default: all; rtl: small")
     parser.add_argument("--no-shrink", action="store_true", help="stop at the first model that fails, as it is")
+    parser.add_argument("--keep-going", action="store_true", help="with the next block, when one has failed")
     parser.add_argument("--search", action="store_true", help="the tilings that the compiler chooses")
     options = parser.parse_args()
     rtl = options.device == "rtl"
     names = options.preset or (["small"] if rtl else list(CONFIGS))
     devices = ("emulator", "rtl") if rtl else ("emulator",)
-    begin, layers, seed = time.perf_counter(), 0, options.seed
+    configs = [CONFIGS[name] for name in names]
+    begin, layers, agree, seed, left, failed = time.perf_counter(), 0, 0, options.seed, options.count, []
     columns = BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("models", total=options.count)
-        left = options.count
-        while left > 0:
+        while left > 0 and (options.keep_going or not failed):
             size = min(BLOCK, left)
-            configs = [CONFIGS[name] for name in names]
             if not options.search:
                 lowering.best_tiling = drawn_tilings(seed)
             try:
                 layers += soak(size, seed, devices, configs, not options.no_shrink, lambda: progress.advance(task))
-            except BaseException as error:
-                progress.stop()
-                if isinstance(error, KeyboardInterrupt):
-                    raise
-                print(f"python -m scripts.soak_graphs --count {size} --seed {seed} fails:", file=sys.stderr)
-                raise
+                agree += size
+            except Exception:
+                traceback.print_exc()
+                print(f"python -m scripts.soak_graphs --count {size} --seed {seed} fails", file=sys.stderr)
+                failed.append(seed)
             left, seed = left - size, seed + 1
             progress.update(task, completed=options.count - left)
             if not progress.console.is_terminal:
-                print(f"{options.count - left} models agree, next seed {seed}", file=sys.stderr, flush=True)
+                print(f"{agree} models agree, next seed {seed}", file=sys.stderr, flush=True)
     wall = time.perf_counter() - begin
-    print(f"{options.count} models with {layers} layers agree on {', '.join(devices)}: {wall:.0f} s")
-    return 0
+    print(f"{agree} models with {layers} layers agree on {', '.join(devices)}: {wall:.0f} s")
+    if failed:
+        print(f"blocks that fail: {', '.join(f'--seed {each}' for each in failed)}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
