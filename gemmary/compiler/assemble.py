@@ -32,8 +32,8 @@ def assemble(
 
 
 def lower(context: GraphContext, config: Config, programs: Sequence[tile.Program]) -> list[Program]:
-    """The encoded form of programs at the tile level, by the passes that ``gemmary-opt`` runs on texts; ``context`` has their
-    constants.
+    """The encoded form of programs at the tile level, by the passes that ``gemmary-opt`` runs on texts. Their
+    constants are taken out of ``context``: the encoded programs have them.
 
     CheckError for a program that the static checker refuses (docs/checker.md): nothing unproven leaves the compiler.
     """
@@ -41,7 +41,7 @@ def lower(context: GraphContext, config: Config, programs: Sequence[tile.Program
 
     from .checker import require_legal
     from .ir.dialect import GraphContext
-    from .ir.programs import encode
+    from .ir.programs import drop_constants, encode
     from .passes.expand import Expand
     from .passes.schedule import Schedule
 
@@ -50,6 +50,7 @@ def lower(context: GraphContext, config: Config, programs: Sequence[tile.Program
         each.apply(mine, module)
         module.verify()
     encoded = [encode(context, config, program) for program in programs]
-    for program in encoded:
+    for before, program in zip(programs, encoded):
+        drop_constants(context, before)
         require_legal(program)
     return encoded

@@ -135,9 +135,12 @@ def test_what_is_saved_is_whole(tmp_path):
 def test_lowering_is_the_compiler():
     """What compile_model makes comes from the same nests."""
     model = ir.parse(SOURCE)
+    arrays = set(model.context.arrays)
     ((segment, tiles),) = tile_model(model, SMALL, names_of(model))
     assert segment.on_device
+    assert set(model.context.arrays) > arrays
     (made,) = lower(model.context, SMALL, [tiles])
+    assert set(model.context.arrays) == arrays, "the program has its constants: here they are left over"
     assert made == compile_model(ir.parse(SOURCE), SMALL).steps[0].program
 
 

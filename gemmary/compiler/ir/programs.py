@@ -69,6 +69,13 @@ def encode(context: GraphContext, config: Config, program: Program) -> encoded.P
     return encoded.Program(config, tuple(layers), tensors, *sides, tuple(constants), program.code.value.data, lives)
 
 
+def drop_constants(context: GraphContext, program: Program) -> None:
+    """Takes the arrays that ``program_of`` has put there out of ``context``."""
+    for op in program.body.block.ops:
+        if isinstance(op, ExternalConstant):
+            context.arrays.pop(op.resource.data, None)
+
+
 def _run(op) -> Run:
     if not isinstance(op, isa.Run) or op.cycles is None:
         raise InputError("a program is encoded from runs that are scheduled: pass expand, then schedule")
