@@ -127,6 +127,21 @@ func.func @main(%x: tensor<8x8x!graph.q<0.5, 0>>, %z: tensor<8x8x!graph.q<0.5, 0
 }
 """,
     ),
+    # v, filled up to 16 rows, had been where b lies: the checker read b's words as v's.
+    "two in one place": (
+        SMALL,
+        """
+func.func @main(%x: tensor<11x5x!graph.q<1.0, 0>>, %p: tensor<11x11x!graph.q<1.0, 0>>) -> tensor<11x16x!graph.q<1.0, 0>> {
+  %s = graph.constant {value = dense<0.003> : tensor<1xf32>} : tensor<1xf32>
+  %w = graph.constant {value = dense<7> : tensor<5x16xi8>} : tensor<5x16xi8>
+  %v = graph.matmul %x, %w scale %s : tensor<1xf32> : tensor<11x5x!graph.q<1.0, 0>>, tensor<5x16xi8> -> tensor<11x16x!graph.q<1.0, 0>>
+  %a = graph.matmul %p, %v scale %s : tensor<1xf32> : tensor<11x11x!graph.q<1.0, 0>>, tensor<11x16x!graph.q<1.0, 0>> -> tensor<11x16x!graph.q<1.0, 0>>
+  %b = graph.add %a, %a {left_scale = 0.5 : f32, right_scale = 0.6 : f32} : tensor<11x16x!graph.q<1.0, 0>>, tensor<11x16x!graph.q<1.0, 0>> -> tensor<11x16x!graph.q<1.0, 0>>
+  %y = graph.add %b, %b {left_scale = 0.5 : f32, right_scale = 0.6 : f32} : tensor<11x16x!graph.q<1.0, 0>>, tensor<11x16x!graph.q<1.0, 0>> -> tensor<11x16x!graph.q<1.0, 0>>
+  func.return %y : tensor<11x16x!graph.q<1.0, 0>>
+}
+""",
+    ),
 }
 
 

@@ -75,9 +75,8 @@ class Inputs:
         tensor = self.tensors[name]
         if isinstance(tensor, Stack):
             return [tensor]
-        same = (tensor.address, tensor.positions, tensor.channels)
         views = [each for each in self.tensors.values() if isinstance(each, Tensor)]
-        return [each for each in views if (each.address, each.positions, each.channels) == same]
+        return [each for each in views if _lies(each) == _lies(tensor)]
 
     def _read(self, access: Access) -> None:
         if access.walk is None or access.operand not in self.taken:
@@ -118,6 +117,11 @@ class Inputs:
             if taken[known].any():
                 total = self.totals.setdefault((layer, place.name, operand), np.zeros(size, np.int64))
                 np.add.at(total, np.clip(granule, 0, size - 1), taken[known])
+
+
+def _lies(tensor: Tensor) -> tuple[int, ...]:
+    """Where the words of a tensor are: tensors that are not alive at the same time may have no more than the address in common."""
+    return tensor.address, tensor.positions, tensor.channels, tensor.word_bytes, tensor.plane_bytes
 
 
 def _starts(strips: Strips, bus: int) -> np.ndarray:
