@@ -291,12 +291,14 @@ class _Drawing:
         height = self.draw(st.sampled_from([k for k in range(1, n + 1) if n % k == 0]))
         return self.build(Reshape, [x], (1, height, n // height, c), quantization(x))
 
-    def attention(self, x: SSAValue) -> SSAValue:
+    def attention(self, x: SSAValue) -> SSAValue | None:
         """softmax(q · kᵀ) · v of one or several heads, in the channels or apart; zero points 0, or the machine cannot."""
         heads, width = self.number(1, 3), self.draw(st.sampled_from((4, 8, 16, 5)))
         zero = Quantized(0.03125, 0 if self.number(0, 9) else 3)
-        q, k, v = (self.product(x, heads * width, q=zero) for _ in range(3))
         *outer, rows, _ = shape_of(x)
+        if heads * prod(outer) * rows * rows > 1 << 14:  # scores: as large as any value
+            return None
+        q, k, v = (self.product(x, heads * width, q=zero) for _ in range(3))
         split = heads > 1
         if split and self.draw(st.booleans()):  # heads as an axis, which the host transposes
             split = False
