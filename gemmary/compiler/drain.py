@@ -1,14 +1,25 @@
-"""From the accumulator to external memory: requantize a block of outputs and store it."""
+"""From the accumulator to external memory: requantize a block of outputs, or of what a max pool leaves of them, and store it."""
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from ..config import TABLE_ENTRIES
-from ..isa import DType, Opcode, Space, walk_fields
+from ..isa import DType, Opcode, Reduction, Space, walk_fields
 from .builder import Builder, Region
 from .product import Job
 from .regions import load_bytes, move_outputs
 from .tiled import Tiled
-from .window import INSIDE, Block
+from .window import INSIDE, Block, Window
+
+
+@dataclass(frozen=True)
+class Places:
+    """Rows where an instruction begins: of the sums, the result, the residual and the parameters."""
+
+    source: int
+    result: int
+    residual: int
+    parameter: int
 
 
 class Drain:
@@ -34,10 +45,11 @@ class Drain:
         The first part leaves while the second is summed, at ``tile_cycles`` a tile, in the other bank: of the bank that is
         summed into, nobody can read. Each part is requantized, then stored.
         """
-        block, tiles = job.block, job.tiles
+        positions, tiles = job.results.positions, job.tiles
         row_bytes = self.operation.result.word_bytes / self.tiles_a_word
-        vector = 0 if self.requantization.is_plain else block.positions * self.config.lane_groups
-        store = block.positions * row_bytes / self.config.bus_bytes
+        windows = self.operation.pool.taps if self.operation.pool else 1
+        vector = 0 if self.requantization.is_plain else positions * windows * self.config.lane_groups
+        store = positions * row_bytes / self.config.bus_bytes
 
         def end(first):
             second = tiles - first
@@ -58,11 +70,12 @@ class Drain:
             return
         region = Region(Space.ACCUMULATOR, rows, rows + count * block.positions)
         if not self.requantization.is_plain:
-            self._vector(block, (rows, rows, 0, self._parameters(job) + start), count, [region], [region])
+            self._vector(job, Places(rows, rows, 0, self._parameters(job) + start), count, [region], [region])
         self._store(block, job.tile + start, count, Space.ACCUMULATOR, rows, region)
 
     def _int8(self, job: Job, tiles: tuple[int, int], rows: int, index: int) -> None:
-        (start, count), block, positions = (n // self.share for n in tiles), job.block, job.block.positions * self.share
+        (start, count), block = (n // self.share for n in tiles), job.results
+        sums, positions = job.block.positions * self.share, block.positions * self.share
         words, offset = -(-count // self.parts), start // self.parts
         first_word, size = job.tile // self.share // self.parts + offset, words * positions
         parameter = self._parameters(job) + start
@@ -71,13 +84,13 @@ class Drain:
         self._load_table()
         for part in range(self.parts):
             mine = len(range(part, count, self.parts))
-            source = rows + part * positions
-            places = source, result * self.parts + part, (residual or 0) * self.parts + part, parameter + part
+            source = rows + part * sums
+            rest = result * self.parts + part, (residual or 0) * self.parts + part, parameter + part
             reads = [] if residual is None else [self._rows(residual, size, part)]
             if mine:
-                last = source + ((mine - 1) * self.parts + 1) * positions
+                last = source + ((mine - 1) * self.parts + 1) * sums
                 reads.append(Region(Space.ACCUMULATOR, source, last))
-                self._vector(block, places, mine, reads, [self._rows(result, size, part)])
+                self._vector(job, Places(source, *rest), mine, reads, [self._rows(result, size, part)])
             if mine < words:
                 self._clear(positions, rows, result + (words - 1) * positions, part)
         self._store(block, first_word, words, Space.ACTIVATION, result, self._rows(result, size))
@@ -88,29 +101,72 @@ class Drain:
         first, step = (start, 1) if part is None else (start + part, self.parts)
         return Region(Space.ACTIVATION, first, stop, step)
 
-    def _vector(self, block: Block, places: tuple[int, int, int, int], count: int, reads, writes) -> None:
-        source, result, residual, parameter = places
-        int8 = self.operation.result.dtype == DType.INT8
-        step = self.parts if int8 else 1
-        counts = {"n": count, "y": self.share, "x": block.positions, "ky": 1, "kx": 1}
-        plane = step * block.positions * self.share
+    def _vector(self, job: Job, places: Places, count: int, reads: list[Region], writes: list[Region]) -> None:
+        """``count`` column tiles: as many as there are, or, of an int8 result, every ``parts``-th."""
+        step = self.parts if self.operation.result.dtype == DType.INT8 else 1
+        common = {"source_dtype": DType.INT32} | INSIDE | self.requantization.fields()
+        common |= self.requantization.scalar_fields() if self.requantization.scalar else {"per_channel": 1}
+        if not self.requantization.scalar:
+            last = places.parameter + (count - 1) * step
+            reads = [*reads, Region(Space.PARAMETER, places.parameter, last + 1)]
+        if self.requantization.table is not None:
+            reads = [*reads, Region(Space.TABLE, 0, 1)]
+        emitted = self._pooled(job, places, count, step) if job.pooled else [self._whole(job, places, count, step)]
+        for fields in emitted:
+            self.builder.emit(Opcode.VECTOR, common | fields, reads, writes)
+
+    def _whole(self, job: Job, places: Places, count: int, step: int) -> dict[str, int]:
+        """Counts and walks: every sum is a result."""
+        positions = job.block.positions
+        counts = {"n": count, "y": self.share, "x": positions, "ky": 1, "kx": 1}
+        plane = step * positions * self.share
         fields = (
             {f"count_{loop}": n for loop, n in counts.items()}
-            | {"source_dtype": DType.INT32}
-            | INSIDE
-            | self.requantization.fields()
-            | (self.requantization.scalar_fields() if self.requantization.scalar else {"per_channel": 1})
-            | walk_fields(Opcode.VECTOR, "source", source, counts, n=plane, y=block.positions, x=1)
-            | walk_fields(Opcode.VECTOR, "result", result, counts, n=plane, y=step, x=step * self.share)
+            | walk_fields(Opcode.VECTOR, "source", places.source, counts, n=plane, y=positions, x=1)
+            | walk_fields(Opcode.VECTOR, "result", places.result, counts, n=plane, y=step, x=step * self.share)
         )
         if not self.requantization.scalar:
-            fields |= walk_fields(Opcode.VECTOR, "parameter", parameter, counts, n=step)
-            reads = [*reads, Region(Space.PARAMETER, parameter, parameter + (count - 1) * step + 1)]
+            fields |= walk_fields(Opcode.VECTOR, "parameter", places.parameter, counts, n=step)
         if self.requantization.residual:
-            fields |= walk_fields(Opcode.VECTOR, "residual", residual, counts, n=plane, x=step)
-        if self.requantization.table is not None:
-            reads.append(Region(Space.TABLE, 0, 1))
-        self.builder.emit(Opcode.VECTOR, fields, reads, writes)
+            fields |= walk_fields(Opcode.VECTOR, "residual", places.residual, counts, n=plane, x=step)
+        return fields
+
+    def _pooled(self, job: Job, places: Places, count: int, step: int) -> Iterator[dict[str, int]]:
+        """Counts and walks of a max pool: windows that stick out of the image are cut off, as no constant is less than every sum. So
+        the edges are instructions of their own. Loop n runs over all images of a tile or all tiles of an image."""
+        sums, results, pool = _joined(job.block, job.pooled, self.operation.pool)
+        image, pooled = sums.rows * sums.columns, results.rows * results.columns
+        rows, columns = (
+            pool.pieces(axis, *part)
+            for axis, part in enumerate(((job.pooled.row, results.rows), (results.column, results.columns)))
+        )
+        over_images = sums.images > count
+        for outer in range(count if over_images else sums.images):
+            tile, first = (outer * step, 0) if over_images else (0, outer)
+            n = sums.images if over_images else count
+            for y in rows:
+                for x in columns:
+                    counts = {"n": n, "y": y.count, "x": x.count, "ky": y.taps, "kx": x.taps}
+                    source = tile * sums.positions + first * image + y.start * sums.columns + x.start
+                    result = tile * results.positions + (first * pooled + y.first * results.columns + x.first) * step
+                    fields = (
+                        {f"count_{loop}": number for loop, number in counts.items()}
+                        | {"reduction": Reduction.MAX}
+                        | walk_fields(
+                            Opcode.VECTOR, "source", places.source + source, counts,
+                            n=image if over_images else step * sums.positions,
+                            y=pool.stride[0] * sums.columns, x=pool.stride[1], ky=sums.columns, kx=1,
+                        )
+                        | walk_fields(
+                            Opcode.VECTOR, "result", places.result + result, counts,
+                            n=(pooled if over_images else results.positions) * step, y=results.columns * step, x=step,
+                        )
+                    )  # fmt: skip
+                    if not self.requantization.scalar:
+                        fields |= walk_fields(
+                            Opcode.VECTOR, "parameter", places.parameter + tile, counts, n=0 if over_images else step
+                        )
+                    yield fields
 
     def _clear(self, positions: int, rows: int, word: int, part: int) -> None:
         """Zeros for the part of the last word that no tile fills: what is stored must not depend on what was there."""
@@ -119,10 +175,10 @@ class Drain:
             {f"count_{loop}": n for loop, n in counts.items()}
             | {"source_dtype": DType.INT32, "result_dtype": DType.INT8}
             | INSIDE
-            | walk_fields(Opcode.VECTOR, "source", rows, counts, x=1)
+            | walk_fields(Opcode.VECTOR, "source", rows, counts)
             | walk_fields(Opcode.VECTOR, "result", word * self.parts + part, counts, x=self.parts)
         )
-        reads = [Region(Space.ACCUMULATOR, rows, rows + positions)]
+        reads = [Region(Space.ACCUMULATOR, rows, rows + 1)]
         self.builder.emit(Opcode.VECTOR, fields, reads, [self._rows(word, positions, part)])
 
     def _parameters(self, job: Job) -> int:
@@ -160,10 +216,23 @@ class Drain:
         return address
 
     def _store(self, block: Block, first_word: int, words: int, space: Space, address: int, region: Region) -> None:
-        window = self.operation.window
+        window = self.operation.outlet
         if self.share > 1:
             window = replace(window, width=window.width * self.share)
             block = replace(block, column=block.column * self.share, columns=block.columns * self.share)
         place = self.operation.result, window, block, (first_word, words), space, address
         for fields in move_outputs(Opcode.STORE, self.config, *place):
             self.builder.emit(Opcode.STORE, fields, [region], [])
+
+
+def _joined(sums: Block, results: Block, pool: Window) -> tuple[Block, Block, Window]:
+    """The same, with whole images as the rows of one where their windows touch and none sticks out."""
+    if results.images == 1 or any(pool.padding[0]) or sums.rows != results.rows * pool.stride[0]:
+        return sums, results, pool
+    one = {"image": 0, "images": 1}
+    pool = replace(pool, images=1, height=pool.images * pool.height)
+    return (
+        replace(sums, **one, rows=sums.positions // sums.columns),
+        replace(results, **one, rows=results.images * results.rows),
+        pool,
+    )

@@ -34,28 +34,36 @@ def compile_first(
     outside: int,
     timing: Timing | None = None,
     known: Known | None = None,
+    pool: Window | None = None,
 ) -> tuple[Tiled, ...] | None:
     """Places input ``source`` of the program and the weights ``[kh, kw, cin, cout]``, and returns the layer, tiled.
 
-    ``outside`` is what padding reads. None, and nothing is placed, where neither mapping gains anything or fits. Of row packing
+    ``outside`` is what padding reads, ``pool`` as of ``Contraction``. None, and nothing is placed, where neither mapping gains anything or fits. Of row packing
     (shifted kernels, several outputs a word) and strips (a window is a run of words) the one with fewer estimated cycles.
     """
     (channels, outputs), timing = weights.shape[2:], timing or Timing(config)
-    packed = plan_packed(config, window, channels, outputs) if result.dtype == DType.INT8 else None
-    least, strips = _best_strips(timing, source, window, weights, requantization, result, outside)
+    packed = plan_packed(config, window, channels, outputs) if result.dtype == DType.INT8 and pool is None else None
+    least, strips = _best_strips(timing, source, window, weights, requantization, result, outside, pool)
     if strips and not (packed and packed[0] <= least):
         weight = strips.weights(weights, config.columns)
         placed, tiles = layout.place(strips), layout.weights("weights", weight.shape, weight)
         addresses = layout.requantization(requantization, outputs)
         operands = placed, tiles, result, strips.outputs, requantization, *addresses, outside
-        return lower_contraction(config, Contraction(*operands), timing=timing, known=known)
+        return lower_contraction(config, Contraction(*operands, pool=pool), timing=timing, known=known)
     if packed:
         return compile_packed(config, layout, packed[1], source, window, weights, requantization, result, outside)
     return None
 
 
 def _best_strips(
-    timing: Timing, source: str, window: Window, weights: np.ndarray, requantization, result: Tensor, outside: int
+    timing: Timing,
+    source: str,
+    window: Window,
+    weights: np.ndarray,
+    requantization: Requantization,
+    result: Tensor,
+    outside: int,
+    pool: Window | None,
 ) -> tuple[float, Strips | None]:
     """Estimated cycles, and the strips with so many windows a run that they are fewest; None where none fit."""
     config, channels = timing.config, weights.shape[2]
@@ -64,11 +72,11 @@ def _best_strips(
     shape = (window.images, window.height, window.width, channels)
     every = [Strips(source, shape, window, outside, 0, config.rows, share) for share in range(1, MAX_SHARE + 1)]
     best = inf, None
-    for strips in every if result.dtype == DType.INT8 else every[:1]:
+    for strips in every if result.dtype == DType.INT8 and pool is None else every[:1]:
         if not strips.fits():
             continue
         tiles = WeightTensor("weights", strips.weights(weights, config.columns).shape, 0, config.rows, config.columns)
-        contraction = Contraction(strips, tiles, result, strips.outputs, requantization, 0, None, outside)
+        contraction = Contraction(strips, tiles, result, strips.outputs, requantization, 0, None, outside, pool=pool)
         cycles = estimated_cycles(timing, contraction)
         if cycles is not None and cycles < best[0]:
             best = cycles, strips

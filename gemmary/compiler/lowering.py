@@ -60,12 +60,12 @@ class Lowering:
         """The contractions, cut as ``tiling`` says."""
         operation, share = operations[0], operations[0].share
         positions, tiles = (
-            operation.window.cuts(tiling.split),
+            operation.outlet.cuts(tiling.split),
             [("tile", steps(operation.weights.tiles[1], tiling.tiles))],
         )
         outer = positions + tiles if tiling.positions_outer else tiles + positions
         loops = nest(("head", [1] * len(operations)), *outer, *cls.sum_loops(operation, tiling))
-        most = max(block.positions for block in operation.window.blocks(tiling.split))
+        most = max(block.positions for block in operation.blocks(tiling.split))
         sums = cls.sums_at_once(config, operation, tiling.tiles * most)
         channels = tiling.tiles // share
         buffers = buffers_in(
@@ -92,10 +92,11 @@ class Lowering:
     sums_at_once = staticmethod(sums_at_once)
 
     def jobs(self) -> list[Job]:
-        window, jobs = self.operation.window, []
+        jobs, pool = [], self.operation.pool
         for parts in walk(self.loops, JOB):
-            block = window.block(parts["image"], parts["row"], parts["column"])
-            jobs.append(Job(block, *parts["tile"], parts["head"][0]))
+            outputs = parts["image"], parts["row"], parts["column"]
+            pooled = pool and pool.block(*outputs)
+            jobs.append(Job(self.operation.block(*outputs), *parts["tile"], parts["head"][0], pooled))
         return jobs
 
     @cached_property

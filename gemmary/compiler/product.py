@@ -11,13 +11,18 @@ from .window import Block, Window
 
 @dataclass(frozen=True)
 class Job:
-    """Outputs that share an accumulator bank: a block of positions, ``tiles`` column tiles from ``tile``; of contraction
-    number ``head``."""
+    """Sums that share an accumulator bank: a block of positions, ``tiles`` column tiles from ``tile``; of contraction
+    number ``head``. ``pooled`` is the block of results, where that is another one."""
 
     block: Block
     tile: int
     tiles: int
     head: int = 0
+    pooled: Block | None = None
+
+    @property
+    def results(self) -> Block:
+        return self.pooled or self.block
 
 
 @dataclass(frozen=True)

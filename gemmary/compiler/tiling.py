@@ -61,11 +61,12 @@ class Tiling:
 
 @dataclass(frozen=True)
 class Blocks:
-    """What one split makes of a window: number of blocks, largest outputs and inputs of one, and sums over all."""
+    """What one split makes of a window: number of blocks, largest sums, results and inputs of one, and sums over all."""
 
     split: Split
     count: int
     positions: int
+    results: int
     in_positions: int
     total_in: int
     tile_cycles: int
@@ -109,12 +110,16 @@ def _tilings(config: Config, operation: Contraction, heads: int) -> Iterator[tup
 
 
 def _blocks(config: Config, operation: Contraction) -> Iterator[Blocks]:
-    for split in operation.window.splits(config.accumulator_rows):
-        blocks = list(operation.window.blocks(split))
+    for split in operation.outlet.splits(config.accumulator_rows):
+        blocks = list(operation.blocks(split))
+        positions = max(b.positions for b in blocks)
+        if positions > config.accumulator_rows:
+            continue
         yield Blocks(
             split,
             len(blocks),
-            max(b.positions for b in blocks),
+            positions,
+            split.images * split.rows * split.columns,
             max(b.in_positions for b in blocks),
             sum(b.in_positions for b in blocks),
             sum(b.images * max(b.rows * b.columns, config.rows) for b in blocks),
@@ -155,7 +160,7 @@ def _fit(config, operation, blocks: Blocks, tiles, words, taps, outer, heads) ->
     """The tiling with as many slots as fit, two for each operand if possible; None where not even one does."""
     int8 = operation.result.dtype == DType.INT8
     residual = operation.requantization.residual is not None
-    result_slot = -(-tiles * config.columns // config.rows) * blocks.positions if int8 else 0
+    result_slot = -(-tiles * config.columns // config.rows) * blocks.results if int8 else 0
     activation_slot = (words if operation.share == 1 else operation.source.span) * blocks.in_positions
     weight_slot = _words_a_tile(operation, words) * tiles * taps[0] * taps[1] * config.rows
     weight_slots = config.weight_words // weight_slot
@@ -231,7 +236,8 @@ def _cost(timing: Timing, operation: Contraction, blocks: Blocks, tiling: Tiling
     instructions = loads + matmuls + 3 * jobs
     load += instructions * INSTRUCTION_BYTES / bus_rate
     tensor = blocks.tile_cycles * weights.tiles[0] * weights.tiles[1] * window.taps + matmuls * OVERHEAD
-    vector = window.positions * weights.tiles[1] * config.lane_groups + jobs * OVERHEAD
+    windows = operation.pool.taps if operation.pool else 1
+    vector = operation.outlet.positions * windows * weights.tiles[1] * config.lane_groups + jobs * OVERHEAD
     store = operation.result.size / bus_rate + jobs * OVERHEAD
     # What is loaded into a slot waits until what was there has been used.
     activation_chunks = blocks.count * (parts if operation.diagonal else word_chunks)
@@ -248,7 +254,8 @@ def _cost(timing: Timing, operation: Contraction, blocks: Blocks, tiling: Tiling
     begin = first * (blocks.in_positions * config.rows + tiling.tiles * window.taps * weights.tile_bytes)
     # A last chunk is summed when all is loaded.
     behind = min(load, tensor) / (jobs * chunks)
-    end = behind / 2 + blocks.positions * (config.lane_groups + config.rows / config.bus_bytes) * -(-tiling.tiles // 8)
+    leaving = windows * config.lane_groups + config.rows / config.bus_bytes
+    end = behind / 2 + blocks.results * leaving * -(-tiling.tiles // 8)
     # The slots for sums and for results bound how many jobs are under way.
     summed = (tensor + vector + jobs * HANDOVER) / sums_at_once(config, operation, blocks.positions * tiling.tiles)
     stored = (vector + store + jobs * latency) / tiling.result_slots

@@ -50,6 +50,17 @@ class Block:
 
 
 @dataclass(frozen=True)
+class Piece:
+    """Along one axis: ``count`` neighbouring outputs from ``first`` whose windows have the same ``taps`` inside; the first tap of
+    the first of them is at coordinate ``start``."""
+
+    first: int
+    count: int
+    start: int
+    taps: int
+
+
+@dataclass(frozen=True)
 class Split:
     """The largest block: outputs along images, rows and columns."""
 
@@ -161,8 +172,8 @@ class Window:
 
     def block(self, image: Part, row: Part, column: Part) -> Block:
         """Outputs (first, count) along images, rows and columns, with the inputs that they read."""
-        in_row, in_rows, y_start = self._inputs(0, *row)
-        in_column, in_columns, x_start = self._inputs(1, *column)
+        in_row, in_rows, y_start = self.inputs(0, *row)
+        in_column, in_columns, x_start = self.inputs(1, *column)
         in_rows = -(-in_rows // self.row_step)
         return Block(*image, *row, *column, in_row, in_rows, in_column, in_columns, y_start, x_start)
 
@@ -193,7 +204,23 @@ class Window:
             for axis, (start, count, size) in enumerate(axes)
         )
 
-    def _inputs(self, axis: int, first: int, count: int) -> tuple[int, int, int]:
+    def pieces(self, axis: int, first: int, count: int) -> list[Piece]:
+        """Outputs (first, count) by how their windows, without dilation, are cut off at the edges of the image. Coordinates, and the
+        first of each piece, count from the block's first."""
+        _, size, start = self.inputs(axis, first, count)
+        pieces: list[Piece] = []
+        for i in range(count):
+            low = start + i * self.stride[axis]
+            begin, end = max(low, 0), min(low + self.kernel[axis], size)
+            last = pieces[-1] if pieces else None
+            expected = last and (last.start + last.count * self.stride[axis], last.taps)
+            if expected == (begin, end - begin):
+                pieces[-1] = replace(last, count=last.count + 1)
+            else:
+                pieces.append(Piece(i, 1, begin, end - begin))
+        return pieces
+
+    def inputs(self, axis: int, first: int, count: int) -> tuple[int, int, int]:
         """First input, number of inputs, and the coordinate of the first tap from there; all in ``axis``."""
         size, stride = (self.height, self.width)[axis], self.stride[axis]
         low = first * stride - self.padding[axis][0]

@@ -31,6 +31,8 @@ IMAGES = (
     "depthwise",
     "residual",
     "wide",
+    "pooled",
+    "pooled",
     "max_pool",
     "average_pool",
     "mean",
@@ -118,6 +120,7 @@ class _Drawing:
         cout: int | None = None,
         residual: SSAValue | None = None,
         wide: bool = False,
+        rising: bool = False,
     ) -> SSAValue | None:
         n, h, w, cin = shape_of(x)
         cout = cout or self.number(1, 36)
@@ -136,19 +139,22 @@ class _Drawing:
         if wide:
             operands, shape = [x, weight, self.bias(cout), [], [], []], (n, *size, cout)
             return self.scaled(self.build(Conv2D, operands, shape, np.dtype(np.int32), **geometry))
-        drain, q, more = self.drain(cout, residual)
+        drain, q, more = self.drain(cout, residual, rising=rising)
         return self.build(Conv2D, [x, weight, *drain], (n, *size, cout), q, **geometry, **more)
 
     def bias(self, channels: int) -> list[SSAValue]:
         numbers = self.rng.integers(-9999, 9999, channels, np.int32)
         return [self.constant(numbers)] if self.draw(st.booleans()) else []
 
-    def drain(self, cout: int, residual: SSAValue | None, q: Quantized | None = None):
-        """(bias, scale, residual, table), the result's quantization, and the properties of what follows a sum."""
+    def drain(self, cout: int, residual: SSAValue | None, q: Quantized | None = None, rising: bool = False):
+        """(bias, scale, residual, table), the result's quantization, and the properties of what follows a sum. ``rising``: a table,
+        if there is one, often never falls."""
         scale = self.rng.uniform(0.0005, 0.004, cout if self.draw(st.booleans()) else 1).astype(np.float32)
         bias, table, more = self.bias(cout), [], self.clip()
         if self.draw(st.booleans()):
-            table, more["zero_point"] = [self.constant(self.int8(256))], integer(self.number(-128, 127))
+            entries = self.int8(256)
+            entries = np.sort(entries) if rising and self.number(0, 3) else entries
+            table, more["zero_point"] = [self.constant(entries)], integer(self.number(-128, 127))
         if residual is not None:
             more["residual_scale"] = real(self.draw(st.sampled_from((0.7, 1.0, 3.3))))
         drain = [bias, [self.constant(scale)], [residual] if residual is not None else [], table]
@@ -188,6 +194,15 @@ class _Drawing:
     def max_pool(self, x: SSAValue) -> SSAValue | None:
         shape, geometry = self._pool(x)
         return shape and self.build(MaxPool, [x], shape, quantization(x), **geometry)
+
+    def pooled(self, x: SSAValue) -> SSAValue | None:
+        """A convolution and the max pool behind it, which most of the time become one."""
+        y = self.conv2d(x, rising=True)
+        if y is None:
+            return None
+        if not self.number(0, 5):
+            self.values.append(y)
+        return self.max_pool(y) or y
 
     def average_pool(self, x: SSAValue) -> SSAValue | None:
         shape, geometry = self._pool(x)

@@ -94,8 +94,9 @@ def compile_model(
 
 def label(op: Operation) -> str:
     """What an operator does, for people."""
-    kind = getattr(op, "kind", None)
-    return kind.data if kind is not None else op.name.removeprefix("graph.")
+    kind, pool = getattr(op, "kind", None), getattr(op, "pool", None)
+    name = kind.data if kind is not None else op.name.removeprefix("graph.")
+    return name if pool is None else f"{name} + max_pool"
 
 
 NAMED = 3

@@ -87,7 +87,10 @@ def _operation(context: GraphContext, op: Operation) -> Conv | Matmul | Mean:
     shape, name = shape_of(op.operands[0]), op.source or "operator"
     match op:
         case Conv2D() if (
-            shape[0] == 1 and set(op.dilations.get_values()) == {1} and context.array(op.weight) is not None
+            op.pool is None
+            and shape[0] == 1
+            and set(op.dilations.get_values()) == {1}
+            and context.array(op.weight) is not None
         ):
             kh, kw, _, cout = shape_of(op.weight)
             return Conv(

@@ -1,8 +1,8 @@
 """Operators of the graph level as the code generator's layers: one program of a segment."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from math import prod
+from math import inf, prod
 
 import numpy as np
 from xdsl.ir import Operation, SSAValue
@@ -13,6 +13,7 @@ from ...isa import DType, Reduction
 from ...performance.model import Timing
 from ..contraction import Contraction
 from ..elementwise import Elementwise, lower_elementwise
+from ..emitters import EMITTERS
 from ..first import compile_first
 from ..ir.contractions import Conv2D, MatMul
 from ..ir.dialect import GraphContext
@@ -22,11 +23,12 @@ from ..ir.tile import Program
 from ..ir.types import quantization, shape_of
 from ..ir.vector import Add, AveragePool, MaxPool, Table
 from ..layout import Layout
-from ..lowering import Known, lower_contraction
+from ..lowering import Known, lower_contraction, total_cycles
 from ..operands import KeyOperand, RowOperand
 from ..planning import aligned, plan
 from ..pooling import Pooling, lower_pooling
 from ..requantization import Requantization, ResidualOperand
+from ..runs import make_runs
 from ..scales import mantissa_and_shift
 from ..tensor import Stack, Tensor
 from ..tiled import Tiled, TiledLayer
@@ -45,9 +47,18 @@ class Unsupported(InputError):
         super().__init__(reason)
 
 
+class Apart(Exception):
+    """The pools of these convolutions are better layers of their own."""
+
+    def __init__(self, ops: list[Conv2D]):
+        self.ops = ops
+        super().__init__()
+
+
 class Generator:
     """A program of ``ops``. ``names`` has every tensor that they read or write; ``inputs`` come from outside, ``outputs`` go
-    there. ``known`` remembers choices between programs. Unsupported for an operator that the code generator does not know or whose memories are too small."""
+    there. ``known`` remembers choices between programs. Apart for pools that should not be in drains; Unsupported for an operator that
+    the code generator does not know or whose memories are too small."""
 
     def __init__(
         self,
@@ -70,6 +81,9 @@ class Generator:
 
     def program(self, label: str) -> Program:
         """At the tile level."""
+        apart = [op for op in self.ops if isinstance(op, Conv2D) and op.pool is not None and not self._gains(op)]
+        if apart:
+            raise Apart(apart)
         layers = []
         for op in self.ops:
             try:
@@ -97,7 +111,7 @@ class Generator:
                 )
                 return None
             case Conv2D():
-                return self._convolution(op)
+                return self._convolution(op, self.write(op.result), self._pool_of(op))
             case MatMul():
                 return self._product(op)
             case MaxPool():
@@ -132,14 +146,15 @@ class Generator:
         stack = Stack(replace(tensor, shape=shape[-2:]), prod(shape[:-2])) if len(shape) > 2 else tensor
         return max(tensor.size, stack.size), tensor.multiple > 1
 
-    def _tensor(self, value: SSAValue) -> Tensor:
+    def _tensor(self, value: SSAValue, shape: tuple[int, ...] | None = None) -> Tensor:
+        """Of a value, or of another shape."""
         wide = quantization(value) is None
         word = self.config.columns if wide else self.config.rows
         # Right operands that are computed have whole tiles of rows, the last filled up with zeros: those of this program.
         users = [use.operation for use in value.uses if _is_row_operand(use.operation, value)]
         multiple = self.config.rows if any(op in self.ops for op in users) else 1
         dtype = DType.INT32 if wide else DType.INT8
-        return Tensor(self.names[value], shape_of(value), dtype, 0, word, multiple)
+        return Tensor(self.names[value], shape or shape_of(value), dtype, 0, word, multiple)
 
     # Contractions.
 
@@ -153,28 +168,67 @@ class Generator:
     def _bias(self, op: Conv2D | MatMul, weight: np.ndarray) -> np.ndarray:
         return bias_of(self.context, op, weight)
 
-    def contraction(self, source, weight, target, window, requantization, outside: int, rows=None) -> Contraction:
+    def contraction(
+        self, source, weight, target, window, requantization, outside: int, rows=None, pool: Window | None = None
+    ) -> Contraction:
         """With constant weights in tiles of ``rows``."""
         tiles = self.layout.weights("weights", weight.shape, weight, rows)
         addresses = self.layout.requantization(requantization, weight.shape[-1])
-        return Contraction(source, tiles, target, window.folded(), requantization, *addresses, outside)
+        window = window.folded() if pool is None else window
+        return Contraction(source, tiles, target, window, requantization, *addresses, outside, pool=pool)
 
-    def _convolution(self, op: Conv2D) -> tuple[Tiled, ...]:
+    def _gains(self, op: Conv2D) -> bool:
+        """Whether its pool takes fewer cycles in the drain than behind it."""
+        key = "pool", op
+        if key not in self.known:
+            sums = self._tensor(op.result, op.unpooled_shape)
+            together = self._trial(op, lambda: self._convolution(op, self.write(op.result), self._pool_of(op)))
+            convolution = self._trial(op, lambda: self._convolution(op, sums, None))
+            pooling = Pooling(
+                sums, self._tensor(op.result), self._pool_of(op).folded(), Reduction.MAX, -128, Requantization()
+            )
+            behind = self._trial(op, lambda: lower_pooling(self.config, pooling))
+            self.known[key] = together < inf and together <= convolution + behind
+        return self.known[key]
+
+    def _trial(self, op: Conv2D, lower: Callable[[], tuple[Tiled, ...]]) -> float:
+        """Cycles of what ``lower`` makes, infinitely many if nothing; it finds its place in memory, and leaves it."""
+        layout, tensors = self.layout, dict(self.tensors)
+        self.layout = Layout(self.config)
+        try:
+            return sum(total_cycles(make_runs(EMITTERS[part.kind], part, self.timing)) for part in lower())
+        except InputError:
+            return inf
+        finally:
+            self.layout, self.tensors = layout, tensors
+
+    def _pool_of(self, op: Conv2D) -> Window | None:
+        """In the drain of a convolution."""
+        if op.pool is None:
+            return None
+        (top, bottom, left, right), geometry = op.pool_padding.get_values(), (op.pool, op.pool_strides)
+        size = (numbers.get_values() for numbers in geometry)
+        return Window(*op.unpooled_shape[:3], *size, padding=((top, bottom), (left, right)))
+
+    def _convolution(self, op: Conv2D, target: Tensor, pool: Window | None) -> tuple[Tiled, ...]:
         weight, outside = self._weight(op), quantization(op.input).zero_point.data
         n, h, w, _ = shape_of(op.input)
         top, bottom, left, right = op.padding.get_values()
         strides, dilations = op.strides.get_values(), op.dilations.get_values()
         window = Window(n, h, w, weight.shape[:2], strides, dilations, ((top, bottom), (left, right)))
-        bias, target = self._bias(op, weight), self.write(op.result)
+        bias = self._bias(op, weight)
         if op.groups.value.data > 1:
+            if pool is not None:
+                raise InputError("the drains of groups have no pool")
             return lower_groups(self, op, weight, bias, target, window)
         users = [use.operation for use in op.input.uses]
         if op.input in self.inputs and len(users) == 1 and op.residual is None and window.taps > 1:
             operands = window, weight, self.requantization(op, bias), target, outside
-            if parts := compile_first(self.config, self.layout, self.names[op.input], *operands, known=self.known):
+            place = self.config, self.layout, self.names[op.input]
+            if parts := compile_first(*place, *operands, known=self.known, pool=pool):
                 return parts
         contraction = self.contraction(
-            self.read(op.input), weight, target, window, self.requantization(op, bias), outside
+            self.read(op.input), weight, target, window, self.requantization(op, bias), outside, pool=pool
         )
         return lower_contraction(self.config, contraction, known=self.known)
 

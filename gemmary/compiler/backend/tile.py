@@ -11,8 +11,9 @@ from ...config import Config, preset
 from ..ir.dialect import GraphContext
 from ..ir.model import Model
 from ..ir.tile import Program
+from ..passes.fuse_pools import split
 from .fusion import fused
-from .generate import Generator, Unsupported
+from .generate import Apart, Generator, Unsupported
 from .names import names_of
 from .partition import Segment, keep_on_host, segments
 
@@ -40,8 +41,8 @@ def tile_model(
 ) -> list[tuple[Segment, Program | None]]:
     """Segments in order, each with its program at the tile level, or None where the host runs it.
 
-    An operator that the code generator refuses stays on the host, marked with the reason. ``progress`` hears of each
-    program's operators.
+    An operator that the code generator refuses stays on the host, marked with the reason. Pools that gain nothing in the drain
+    leave it; ``names`` then changes with the model. ``progress`` hears of each program's operators.
     """
     known, choices = {}, {}
     while True:
@@ -59,6 +60,20 @@ def tile_model(
                 except Unsupported as error:
                     keep_on_host(error.op, str(error))
                     break
+                except Apart as better:
+                    for op in better.ops:
+                        split(op)
+                    _rename(model, names, known)
+                    break
             made.append((segment, known[key] if segment.on_device else None))
         else:
             return made
+
+
+def _rename(model: Model, names: dict[SSAValue, str], known: dict) -> None:
+    """Names of a model that has changed; programs with names that are others now are forgotten."""
+    before = dict(names)
+    names.clear()
+    names |= names_of(model)
+    if any(before.get(value, name) != name for value, name in names.items()):
+        known.clear()

@@ -13,7 +13,7 @@ def macs_of(op: Operation) -> int:
     """Products of the definition; 0 for whatever is no sum of products."""
     match op:
         case Conv2D():
-            return prod(shape_of(op.result)) * prod(shape_of(op.weight)[:3])
+            return prod(op.unpooled_shape) * prod(shape_of(op.weight)[:3])
         case MatMul():
             return prod(shape_of(op.result)) * op.split_shape(0)[-1]
         case Float() if op.kind.data == "Conv":

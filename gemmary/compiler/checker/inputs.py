@@ -3,7 +3,8 @@
 A convolution takes a word of its input once for each window and each column tile that it is in. That number is the same for all
 channel words and images, and over the positions of an image it is that of the windows of its line times that of its column: a matrix
 of rank 1, however the image is cut into blocks. In a matrix product it is the same everywhere. A word that is missed, or taken for another one,
-breaks that. Strips have the windows themselves, one overlapping the next: how often each byte begins a granule of one is known.
+breaks that. Strips have the windows themselves, one overlapping the next: how often each byte begins a granule of one is known. All are
+taken equally often, but where a pool's windows overlap: then it is as in images.
 """
 
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from ...config import Config
-from ...isa import Opcode, Space
+from ...isa import DType, Opcode, Space
 from ..strips import Strips
 from ..tensor import Stack, Tensor
 from .accesses import Access, Kind, granules
@@ -35,11 +36,21 @@ class Inputs:
         self.origin = np.full(size, -1, np.int64)
         self.taken = {operand: np.zeros(size, np.int64) for operand in OPERANDS}
         self.totals: dict[tuple[str, str, str], np.ndarray] = {}  # by layer, tensor and operand, of each granule
+        self.pooled: set[str] = set()  # layers with windows over sums
 
     def begin(self, stream: Stream) -> None:
         self.stream = stream
         loads = [group for group in stream.groups if group.opcode == Opcode.LOAD]
         self.copies = copies(loads[0], self.config.bus_bytes, (Space.ACTIVATION,))
+        for group in stream.groups:
+            if group.opcode == Opcode.VECTOR:
+                windows = group.count_ky * group.count_kx > 1
+                if (windows & (group.fields["source_dtype"] == DType.INT32)).any():
+                    self.pooled.add(self._layer)
+
+    @property
+    def _layer(self) -> str:
+        return self.stream.layers[0] if self.stream.layers else ""
 
     def take(self, index: int, accesses: list[Access]) -> None:
         for access in accesses:
@@ -58,14 +69,16 @@ class Inputs:
         """After the last stream of a program."""
         findings = []
         for (layer, name, operand), total in self.totals.items():
-            if not self._right(name, total):
+            if not self._right(layer, name, total):
                 text = f"layer {layer!r} does not take the words of {name!r} evenly as operand {operand}: "
                 fix = "correct an address or a count of what loads them, or reads them then"
                 findings.append(Finding("uneven", (), text + fix))
         return findings
 
-    def _right(self, name: str, total: np.ndarray) -> bool:
+    def _right(self, layer: str, name: str, total: np.ndarray) -> bool:
         if isinstance(self.tensors[name], Strips):
+            if layer in self.pooled:
+                return _even_runs(self.tensors[name], self.config.bus_bytes, total)
             starts = _starts(self.tensors[name], self.config.bus_bytes)
             return bool((total * starts.max() == starts * total.max()).all())
         return any(all(map(_even, _images(view, total.reshape(-1)))) for view in self._views(name))
@@ -110,7 +123,7 @@ class Inputs:
             taken[where] = 0
 
     def _add(self, place: Place, known: np.ndarray, offset: np.ndarray) -> None:
-        layer = self.stream.layers[0] if self.stream.layers else ""
+        layer = self._layer
         unit = 1 if isinstance(self.tensors[place.name], Strips) else self.config.bus_bytes
         granule, size = offset // unit, place.size // unit
         for operand, taken in self.taken.items():
@@ -132,6 +145,20 @@ def _starts(strips: Strips, bus: int) -> np.ndarray:
     first = np.array([strips.first_word(p) for p in range(strips.share)]) * strips.word
     starts = rows[:, None, None, None] + runs[:, None, None] + first[:, None] + np.arange(granules) * bus
     return np.bincount(starts.ravel(), minlength=strips.size)[: strips.size]
+
+
+def _even_runs(strips: Strips, bus: int, total: np.ndarray) -> bool:
+    """Whether runs are taken as the words of an image may be; their granules alike, and nothing beside them."""
+    run = np.array([strips.first_word(p) for p in range(strips.share)])[:, None] * strips.word
+    run = (run + np.arange(strips.words * strips.word // bus) * bus).ravel()
+    images, height, width = strips.shape[0], strips.window.out_height, strips.window.out_width // strips.share
+    taken, left = np.zeros((images * height, width), np.int64), total.copy()
+    for line in range(images * height):
+        for column in range(width):  # runs that begin before have been taken off
+            start = line * strips.row_bytes + column * strips.share * strips.step_bytes
+            taken[line, column] = left[start]
+            np.subtract.at(left, start + run, left[start])
+    return not left.any() and bool(taken.all()) and _even(taken.reshape(1, 1, images, height, width))
 
 
 def _images(tensor: Tensor | Stack, total: np.ndarray) -> Iterator[np.ndarray]:

@@ -41,7 +41,7 @@ class Work:
             elif group.opcode == Opcode.MATMUL:
                 self.positions |= _matmul_positions(group)
             elif group.opcode == Opcode.VECTOR:
-                self.positions |= dict(zip(group.indices.tolist(), (group.count_y * group.count_x).tolist()))
+                self.positions |= _vector_positions(group)
 
     def load(self, index: int, space: Space) -> None:
         """Instruction ``index`` loads to ``space``, if anything to one of SPACES."""
@@ -109,6 +109,13 @@ def _matmul_positions(group: Group) -> dict[int, int]:
     for loop, stride in zip(TILE_LOOPS, group.strides("weight")):
         count = group.fields[f"count_{loop}"]
         positions = positions * np.where(stride == 0, count, 1)
+    return dict(zip(group.indices.tolist(), positions.tolist()))
+
+
+def _vector_positions(group: Group) -> dict[int, int]:
+    """How many rows each vector instruction makes with a row of parameters."""
+    stride, *_ = group.strides("parameter")
+    positions = group.count_y * group.count_x * np.where(stride == 0, group.count_n, 1)
     return dict(zip(group.indices.tolist(), positions.tolist()))
 
 

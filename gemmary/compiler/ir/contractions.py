@@ -3,7 +3,7 @@
 Both leave int32 sums where their result is ``i32``. With a result of ``!graph.q`` they go through steps 3 to 9 of
 docs/numerics.md: bias, ``scale`` (float32, one or one for each output channel: input scale · weight scale / output scale),
 ``residual`` times ``residual_scale``, the one rounding (half to even), the result's zero point, ``low`` … ``high``, ``table``.
-Before a table the zero point may be another one: ``zero_point``.
+Before a table the zero point may be another one: ``zero_point``. Behind all that a convolution may have a max pool.
 
 The zero points of operands are those of their types; what padding reads is the input's zero point. Constant weights are plain
 ``i8`` (zero point 0); the bias is the plain one, without the term of the input's zero point.
@@ -64,7 +64,9 @@ class Contraction(GraphOperation):
 @irdl_op_definition
 class Conv2D(Contraction):
     """Convolution of ``[n, h, w, cin]`` with constant weights ``[kh, kw, cin / groups, cout]``; padding top, bottom, left,
-    right. Depthwise: ``groups`` = cin."""
+    right. Depthwise: ``groups`` = cin.
+
+    ``pool``: the int8 numbers of its drain go through the max pool with this window, ``pool_strides`` and ``pool_padding``."""
 
     name = "graph.conv2d"
     input = operand_def(TensorType)
@@ -78,6 +80,9 @@ class Conv2D(Contraction):
     dilations = prop_def(DenseArrayBase, default_value=ONES)
     padding = prop_def(DenseArrayBase, default_value=NO_PADDING)
     groups = prop_def(IntegerAttr, default_value=integer(1))
+    pool = opt_prop_def(DenseArrayBase)
+    pool_strides = prop_def(DenseArrayBase, default_value=ONES)
+    pool_padding = prop_def(DenseArrayBase, default_value=NO_PADDING)
     residual_scale = opt_prop_def(FloatAttr)
     zero_point = opt_prop_def(IntegerAttr)
     low = prop_def(IntegerAttr, default_value=LOW)
@@ -102,10 +107,33 @@ class Conv2D(Contraction):
             weight[2] * groups == shape[3] and weight[3] % groups == 0,
             f"{shape[3]} channels do not fit weight {list(weight)} in {groups} groups",
         )
-        strides, dilations, padding = numbers
-        size = positions(shape[1:3], weight[:2], strides, padding, dilations)
+        size = self.unpooled_shape[1:3]
+        self.check(min(size) >= 1, f"kernel {list(weight[:2])} is larger than the padded image")
+        if self.pool is None:
+            self.check(self.pool_strides == ONES and self.pool_padding == NO_PADDING, "pool_strides belong to a pool")
+        else:
+            size = self._check_pool(size)
         self.check_shape("result", (shape[0], *size, weight[3]))
         self.check_drain(weight[3])
+
+    @property
+    def unpooled_shape(self) -> tuple[int, ...]:
+        """Of the sums."""
+        (n, *size, _), (*kernel, _, cout) = shape_of(self.input), shape_of(self.weight)
+        strides, dilations, padding = (p.get_values() for p in (self.strides, self.dilations, self.padding))
+        return n, *positions(size, kernel, strides, padding, dilations), cout
+
+    def _check_pool(self, size: tuple[int, int]) -> tuple[int, int]:
+        """The size of its result."""
+        numbers = self.pool.get_values(), self.pool_strides.get_values(), self.pool_padding.get_values()
+        self.check([len(n) for n in numbers] == [2, 2, 4], "pool and pool_strides take 2 numbers, pool_padding 4")
+        (kh, kw), strides, padding = numbers
+        self.check(min(kh, kw, *strides) >= 1, "pool and pool_strides must be at least 1")
+        inside = min(padding) >= 0 and max(padding[:2]) < kh and max(padding[2:]) < kw
+        self.check(inside, "pool_padding must be 0 or more, and less than the window")
+        self.check(self.residual is None, "a pool takes no residual")
+        self.check(element_of(self.result) != i32, "an i32 result takes no pool")
+        return positions(size, (kh, kw), strides, padding)
 
 
 @irdl_op_definition

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 import numpy as np
+from xdsl.dialects.builtin import DenseArrayBase
 from xdsl.ir import Operation, SSAValue
 
 from ...errors import InputError
@@ -99,7 +100,8 @@ def _conv2d(op: Conv2D, get):
     strides, dilations, padding = (n.get_values() for n in (op.strides, op.dilations, op.padding))
     x, zero = get(op.input), quantization(op.input).zero_point.data
     x = x.astype(np.int16) - zero
-    return _drain(op, numerics.convolve(x, get(op.weight), strides, padding, dilations, op.groups.value.data, 0), get)
+    y = _drain(op, numerics.convolve(x, get(op.weight), strides, padding, dilations, op.groups.value.data, 0), get)
+    return y if op.pool is None else _maximum(y, op.pool, op.pool_strides, op.pool_padding)
 
 
 def _matmul(op: MatMul, get):
@@ -141,8 +143,11 @@ def _look_up(table: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _max_pool(op: MaxPool, get):
-    window, strides, padding = (n.get_values() for n in (op.window, op.strides, op.padding))
-    return numerics.windows(get(op.input), window, strides, padding, outside=-128).max(axis=(3, 4))
+    return _maximum(get(op.input), op.window, op.strides, op.padding)
+
+
+def _maximum(x: np.ndarray, *geometry: DenseArrayBase) -> np.ndarray:
+    return numerics.windows(x, *(numbers.get_values() for numbers in geometry), outside=-128).max(axis=(3, 4))
 
 
 def _average_pool(op: AveragePool, get):

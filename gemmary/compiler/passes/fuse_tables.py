@@ -49,6 +49,8 @@ def _fuse(ctx: GraphContext, op: Table) -> None:
         return
     if not isinstance(producer, Conv2D | MatMul | Add | AveragePool) or quantization(producer.result) is None:
         return
+    if getattr(producer, "pool", None) is not None:  # it comes before the table
+        return
     low, high = producer.low.value.data, producer.high.value.data
     bounds = _clip(entries, low, high)
     if getattr(producer, "table", None) is not None:

@@ -10,6 +10,7 @@ from ..ir.model import Model
 from .cancel_transposes import CancelTransposes
 from .dead_code import DeadCode
 from .fold_batch_norm import FoldBatchNorm
+from .fuse_pools import FusePools
 from .fuse_tables import FuseTables
 from .insert_quantization import InsertQuantization
 from .join_heads import JoinHeads
@@ -30,13 +31,14 @@ PASSES: dict[str, type[ModulePass]] = {
     each.name: each
     for each in (
         SinkScalars, SplitProducts, MarkQuantized, InsertQuantization, FoldBatchNorm, SinkMoves, RaiseSoftmax, RaiseIntegers,
-        SinkDequantize, RaiseContractions, RaisePools, RaiseAdds, RaiseNormal, RaiseTables, CancelTransposes, FuseTables, JoinHeads, DeadCode,
+        SinkDequantize, RaiseContractions, RaisePools, RaiseAdds, RaiseNormal, RaiseTables, CancelTransposes, FuseTables, FusePools, JoinHeads,
+        DeadCode,
     )
 }  # fmt: skip
 
 DEFAULT = (
     "fold-batch-norm,sink-dequantize,raise-contractions,raise-pools,raise-adds,raise-normal,dead-code,raise-tables,dead-code,"
-    "cancel-transposes,fuse-tables,cancel-transposes,join-heads,sink-scalars,dead-code"
+    "cancel-transposes,fuse-tables,cancel-transposes,fuse-pools,join-heads,sink-scalars,dead-code"
 )
 """From a front end's model to what is lowered."""
 

@@ -1,0 +1,30 @@
+// RUN: gemmary-opt %s -p fuse-pools
+// A max pool goes into the convolution before it, with a table that never falls too. Not where the table falls, behind a residual,
+// where the convolution has another reader, and where a window sees padding alone.
+
+func.func @main(%x: tensor<1x6x6x2x!graph.q<0.5, 1>>) -> (tensor<1x3x3x2x!graph.q<0.5, 7>>, tensor<1x2x2x2x!graph.q<0.5, 7>>, tensor<1x3x3x2x!graph.q<0.5, 7>>, tensor<1x3x3x2x!graph.q<0.5, 7>>, tensor<1x6x6x2x!graph.q<0.5, 7>>, tensor<1x3x3x2x!graph.q<0.5, 7>>, tensor<1x9x9x2x!graph.q<0.5, 7>>) {
+  %w = graph.constant {value = dense<[[[[3, -9], [-5, 14]]]]> : tensor<1x1x2x2xi8>} : tensor<1x1x2x2xi8>
+  %s = graph.constant {value = dense<0.04> : tensor<1xf32>} : tensor<1xf32>
+  %rise = graph.constant {value = dense<[40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, -5, -5, -4, -4, -3, -3, -2, -2, -1, -1, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9, 10, 10, 11, 11, 12, 12, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3, -3]> : tensor<256xi8>} : tensor<256xi8>
+  %fall = graph.constant {value = dense<[127, 126, 125, 124, 123, 122, 121, 120, 119, 118, 117, 116, 115, 114, 113, 112, 111, 110, 109, 108, 107, 106, 105, 104, 103, 102, 101, 100, 99, 98, 97, 96, 95, 94, 93, 92, 91, 90, 89, 88, 87, 86, 85, 84, 83, 82, 81, 80, 79, 78, 77, 76, 75, 74, 73, 72, 71, 70, 69, 68, 67, 66, 65, 64, 63, 62, 61, 60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 50, 49, 48, 47, 46, 45, 44, 43, 42, 41, 40, 39, 38, 37, 36, 35, 34, 33, 32, 31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0, -1, -2, -3, -4, -5, -6, -7, -8, -9, -10, -11, -12, -13, -14, -15, -16, -17, -18, -19, -20, -21, -22, -23, -24, -25, -26, -27, -28, -29, -30, -31, -32, -33, -34, -35, -36, -37, -38, -39, -40, -41, -42, -43, -44, -45, -46, -47, -48, -49, -50, -51, -52, -53, -54, -55, -56, -57, -58, -59, -60, -61, -62, -63, -64, -65, -66, -67, -68, -69, -70, -71, -72, -73, -74, -75, -76, -77, -78, -79, -80, -81, -82, -83, -84, -85, -86, -87, -88, -89, -90, -91, -92, -93, -94, -95, -96, -97, -98, -99, -100, -101, -102, -103, -104, -105, -106, -107, -108, -109, -110, -111, -112, -113, -114, -115, -116, -117, -118, -119, -120, -121, -122, -123, -124, -125, -126, -127, -128]> : tensor<256xi8>} : tensor<256xi8>
+  %a = graph.conv2d %x, %w scale %s : tensor<1xf32> {source = "a", tensor = "a.q"} : tensor<1x6x6x2x!graph.q<0.5, 1>>, tensor<1x1x2x2xi8> -> tensor<1x6x6x2x!graph.q<0.5, 7>>
+  %pa = graph.max_pool %a {source = "pa", window = array<i64: 3, 3>, strides = array<i64: 2, 2>, padding = array<i64: 1, 1, 1, 1>} : tensor<1x6x6x2x!graph.q<0.5, 7>> -> tensor<1x3x3x2x!graph.q<0.5, 7>>
+  %b = graph.conv2d %x, %w scale %s : tensor<1xf32> table %rise : tensor<256xi8> {source = "b", low = -10 : i64, high = 25 : i64} : tensor<1x6x6x2x!graph.q<0.5, 1>>, tensor<1x1x2x2xi8> -> tensor<1x6x6x2x!graph.q<0.5, 7>>
+  %pb = graph.max_pool %b {source = "pb", window = array<i64: 3, 3>, strides = array<i64: 2, 2>} : tensor<1x6x6x2x!graph.q<0.5, 7>> -> tensor<1x2x2x2x!graph.q<0.5, 7>>
+  %c = graph.conv2d %x, %w scale %s : tensor<1xf32> table %fall : tensor<256xi8> {source = "c"} : tensor<1x6x6x2x!graph.q<0.5, 1>>, tensor<1x1x2x2xi8> -> tensor<1x6x6x2x!graph.q<0.5, 7>>
+  %pc = graph.max_pool %c {source = "pc", window = array<i64: 2, 2>, strides = array<i64: 2, 2>} : tensor<1x6x6x2x!graph.q<0.5, 7>> -> tensor<1x3x3x2x!graph.q<0.5, 7>>
+  %d = graph.conv2d %x, %w scale %s : tensor<1xf32> residual %x : tensor<1x6x6x2x!graph.q<0.5, 1>> {source = "d", residual_scale = 0.5 : f32} : tensor<1x6x6x2x!graph.q<0.5, 1>>, tensor<1x1x2x2xi8> -> tensor<1x6x6x2x!graph.q<0.5, 7>>
+  %pd = graph.max_pool %d {source = "pd", window = array<i64: 2, 2>, strides = array<i64: 2, 2>} : tensor<1x6x6x2x!graph.q<0.5, 7>> -> tensor<1x3x3x2x!graph.q<0.5, 7>>
+  %e = graph.conv2d %x, %w scale %s : tensor<1xf32> {source = "e"} : tensor<1x6x6x2x!graph.q<0.5, 1>>, tensor<1x1x2x2xi8> -> tensor<1x6x6x2x!graph.q<0.5, 7>>
+  %pe = graph.max_pool %e {source = "pe", window = array<i64: 2, 2>, strides = array<i64: 2, 2>} : tensor<1x6x6x2x!graph.q<0.5, 7>> -> tensor<1x3x3x2x!graph.q<0.5, 7>>
+  %f = graph.conv2d %x, %w scale %s : tensor<1xf32> {source = "f"} : tensor<1x6x6x2x!graph.q<0.5, 1>>, tensor<1x1x2x2xi8> -> tensor<1x6x6x2x!graph.q<0.5, 7>>
+  %pf = graph.max_pool %f {source = "pf", window = array<i64: 2, 2>, strides = array<i64: 1, 1>, padding = array<i64: 2, 2, 2, 2>} : tensor<1x6x6x2x!graph.q<0.5, 7>> -> tensor<1x9x9x2x!graph.q<0.5, 7>>
+  func.return %pa, %pb, %pc, %pd, %e, %pe, %pf : tensor<1x3x3x2x!graph.q<0.5, 7>>, tensor<1x2x2x2x!graph.q<0.5, 7>>, tensor<1x3x3x2x!graph.q<0.5, 7>>, tensor<1x3x3x2x!graph.q<0.5, 7>>, tensor<1x6x6x2x!graph.q<0.5, 7>>, tensor<1x3x3x2x!graph.q<0.5, 7>>, tensor<1x9x9x2x!graph.q<0.5, 7>>
+}
+
+// CHECK:     graph.conv2d {{.*}}source = "a", pool_source = "pa", convolution_tensor = "a.q"{{.*}}pool_strides = array<i64: 2, 2>, pool_padding = array<i64: 1, 1, 1, 1>, pool = array<i64: 3, 3>{{.*}} -> tensor<1x3x3x2x!graph.q<0.5, 7>>
+// CHECK:     graph.conv2d {{.*}}table %rise{{.*}}source = "b"{{.*}}pool = array<i64: 3, 3>{{.*}} -> tensor<1x2x2x2x!graph.q<0.5, 7>>
+// CHECK:     graph.max_pool {{.*}}source = "pc"
+// CHECK:     graph.max_pool {{.*}}source = "pd"
+// CHECK:     graph.max_pool {{.*}}source = "pe"
+// CHECK:     graph.max_pool {{.*}}source = "pf"
