@@ -1,15 +1,14 @@
 """Matrix products and convolutions as the machine sees them."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from .loops import Part, walk
 from .operands import Operand
+from .pooled import Pool
 from .requantization import Requantization
 from .strips import Strips
 from .tensor import Tensor
 from .weights import WeightTensor
-from .window import Block, Split, Window
+from .window import Window
 
 
 @dataclass(frozen=True)
@@ -20,8 +19,7 @@ class Contraction:
     ``parameters`` is the address of the channels' parameters (not used where all channels share them), ``table`` that of the
     table, if there is one. ``diagonal``: each word of the source meets its own tiles only, so ``weights`` has one word of k.
 
-    ``pool``: the result is the max pool, with this window over what ``window`` makes, of what it would be else. No window of it is
-    nothing but padding; ``window`` is not folded then, and the requantization never falls as a sum grows.
+    ``pool``: the result is the max pool of what it would be without. No window of it is nothing but padding; ``window`` is not folded then, and the requantization never falls as a sum grows.
     """
 
     source: Tensor | Strips
@@ -33,22 +31,12 @@ class Contraction:
     table: int | None = None
     constant: int = 0
     diagonal: bool = False
-    pool: Window | None = None
+    pool: Pool | None = None
 
     @property
     def outlet(self) -> Window:
         """The window whose outputs leave: jobs are blocks of them."""
-        return self.pool or self.window
-
-    def block(self, image: Part, row: Part, column: Part) -> Block:
-        """The sums that outputs (first, count) of the outlet take; those of a pool whose windows overlap are in several blocks."""
-        if self.pool is not None:
-            row, column = self.pool.inputs(0, *row)[:2], self.pool.inputs(1, *column)[:2]
-        return self.window.block(image, row, column)
-
-    def blocks(self, split: Split) -> Iterator[Block]:
-        """Of the sums, for every block of the outlet."""
-        return (self.block(**parts) for parts in walk(self.outlet.loops(split)))
+        return self.pool.window if self.pool else self.window
 
     @property
     def form(self) -> tuple:

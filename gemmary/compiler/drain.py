@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from ..config import TABLE_ENTRIES
 from ..isa import DType, Opcode, Reduction, Space, walk_fields
 from .builder import Builder, Region
+from .pooled import joined
 from .product import Job
 from .regions import load_bytes, move_outputs
 from .tiled import Tiled
-from .window import INSIDE, Block, Window
+from .window import INSIDE, Block
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,9 @@ class Drain:
             tiled.buffers[name].slots() if name in tiled.buffers else None
             for name in ("result", "residual", "parameters")
         )
-        self.share = operation.share
+        self.share, self.pool = operation.share, operation.pool
+        # Results of a position.
+        self.leaving = self.share // self.pool.stride if self.pool else self.share
         self.table_loaded = False
 
     def halves(self, job: Job, tile_cycles: float) -> list[tuple[int, int]]:
@@ -47,9 +50,9 @@ class Drain:
         """
         positions, tiles = job.results.positions, job.tiles
         row_bytes = self.operation.result.word_bytes / self.tiles_a_word
-        windows = self.operation.pool.taps if self.operation.pool else 1
+        windows = self.pool.taps if self.pool else 1
         vector = 0 if self.requantization.is_plain else positions * windows * self.config.lane_groups
-        store = positions * row_bytes / self.config.bus_bytes
+        store = positions * self.leaving / self.share * row_bytes / self.config.bus_bytes
 
         def end(first):
             second = tiles - first
@@ -75,7 +78,7 @@ class Drain:
 
     def _int8(self, job: Job, tiles: tuple[int, int], rows: int, index: int) -> None:
         (start, count), block = (n // self.share for n in tiles), job.results
-        sums, positions = job.block.positions * self.share, block.positions * self.share
+        sums, positions = job.block.positions * self.share, block.positions * self.leaving
         words, offset = -(-count // self.parts), start // self.parts
         first_word, size = job.tile // self.share // self.parts + offset, words * positions
         parameter = self._parameters(job) + start
@@ -134,39 +137,54 @@ class Drain:
     def _pooled(self, job: Job, places: Places, count: int, step: int) -> Iterator[dict[str, int]]:
         """Counts and walks of a max pool: windows that stick out of the image are cut off, as no constant is less than every sum. So
         the edges are instructions of their own. Loop n runs over all images of a tile or all tiles of an image."""
-        sums, results, pool = _joined(job.block, job.pooled, self.operation.pool)
-        image, pooled = sums.rows * sums.columns, results.rows * results.columns
-        rows, columns = (
-            pool.pieces(axis, *part)
-            for axis, part in enumerate(((job.pooled.row, results.rows), (results.column, results.columns)))
-        )
+        sums, results, window = joined(job.block, job.pooled, self.pool.window)
+        rows, columns = window.pieces(0, results.row, results.rows), window.pieces(1, results.column, results.columns)
         over_images = sums.images > count
         for outer in range(count if over_images else sums.images):
-            tile, first = (outer * step, 0) if over_images else (0, outer)
+            tile, image = (outer * step, 0) if over_images else (0, outer)
             n = sums.images if over_images else count
             for y in rows:
                 for x in columns:
-                    counts = {"n": n, "y": y.count, "x": x.count, "ky": y.taps, "kx": x.taps}
-                    source = tile * sums.positions + first * image + y.start * sums.columns + x.start
-                    result = tile * results.positions + (first * pooled + y.first * results.columns + x.first) * step
-                    fields = (
-                        {f"count_{loop}": number for loop, number in counts.items()}
-                        | {"reduction": Reduction.MAX}
-                        | walk_fields(
-                            Opcode.VECTOR, "source", places.source + source, counts,
-                            n=image if over_images else step * sums.positions,
-                            y=pool.stride[0] * sums.columns, x=pool.stride[1], ky=sums.columns, kx=1,
-                        )
-                        | walk_fields(
-                            Opcode.VECTOR, "result", places.result + result, counts,
-                            n=(pooled if over_images else results.positions) * step, y=results.columns * step, x=step,
-                        )
-                    )  # fmt: skip
-                    if not self.requantization.scalar:
-                        fields |= walk_fields(
-                            Opcode.VECTOR, "parameter", places.parameter + tile, counts, n=0 if over_images else step
-                        )
-                    yield fields
+                    for p in range(self.leaving):
+                        yield self._windows((sums, results), places, (tile, image, y, x, p), n, over_images, step)
+
+    def _windows(
+        self, blocks: tuple[Block, Block], places: Places, first: tuple, n: int, over_images: bool, step: int
+    ) -> dict:
+        """``first`` is tile, image, rows, columns, and the place among the results of a position."""
+        (sums, results), (tile, image, y, x, p), (sy, sx) = blocks, first, self.pool.window.stride
+        line, across = results.columns * self.leaving, sums.positions * self.share
+        sums_image, image_results, tile_results = (
+            sums.rows * sums.columns,
+            results.rows * line,
+            results.positions * self.leaving,
+        )
+        kx, tap = (x.taps, 1) if self.share == 1 else (self.pool.kernel, sums.positions)
+        counts = {"n": n, "y": y.count, "x": x.count, "ky": y.taps, "kx": kx}
+        source = (
+            tile * across
+            + image * sums_image
+            + y.start * sums.columns
+            + x.start
+            + p * self.pool.stride * sums.positions
+        )
+        result = tile * tile_results + (image * image_results + y.first * line + x.first * self.leaving + p) * step
+        fields = (
+            {f"count_{loop}": number for loop, number in counts.items()}
+            | {"reduction": Reduction.MAX}
+            | walk_fields(
+                Opcode.VECTOR, "source", places.source + source, counts,
+                n=sums_image if over_images else step * across, y=sy * sums.columns, x=sx, ky=sums.columns, kx=tap,
+            )
+            | walk_fields(
+                Opcode.VECTOR, "result", places.result + result, counts,
+                n=(image_results if over_images else tile_results) * step, y=line * step, x=self.leaving * step,
+            )
+        )  # fmt: skip
+        if not self.requantization.scalar:
+            each = 0 if over_images else step
+            fields |= walk_fields(Opcode.VECTOR, "parameter", places.parameter + tile, counts, n=each)
+        return fields
 
     def _clear(self, positions: int, rows: int, word: int, part: int) -> None:
         """Zeros for the part of the last word that no tile fills: what is stored must not depend on what was there."""
@@ -217,22 +235,9 @@ class Drain:
 
     def _store(self, block: Block, first_word: int, words: int, space: Space, address: int, region: Region) -> None:
         window = self.operation.outlet
-        if self.share > 1:
-            window = replace(window, width=window.width * self.share)
-            block = replace(block, column=block.column * self.share, columns=block.columns * self.share)
+        if self.leaving > 1:
+            window = replace(window, width=window.width * self.leaving)
+            block = replace(block, column=block.column * self.leaving, columns=block.columns * self.leaving)
         place = self.operation.result, window, block, (first_word, words), space, address
         for fields in move_outputs(Opcode.STORE, self.config, *place):
             self.builder.emit(Opcode.STORE, fields, [region], [])
-
-
-def _joined(sums: Block, results: Block, pool: Window) -> tuple[Block, Block, Window]:
-    """The same, with whole images as the rows of one where their windows touch and none sticks out."""
-    if results.images == 1 or any(pool.padding[0]) or sums.rows != results.rows * pool.stride[0]:
-        return sums, results, pool
-    one = {"image": 0, "images": 1}
-    pool = replace(pool, images=1, height=pool.images * pool.height)
-    return (
-        replace(sums, **one, rows=sums.positions // sums.columns),
-        replace(results, **one, rows=results.images * results.rows),
-        pool,
-    )

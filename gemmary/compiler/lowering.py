@@ -11,6 +11,7 @@ from .builder import Builder, Region
 from .contraction import Contraction
 from .drain import Drain
 from .loops import inside, largest, nest, steps, walk
+from .pooled import block_of, blocks_of
 from .product import Chunk, Job, Places, Product
 from .regions import load_inputs
 from .runs import Run, make_runs
@@ -65,7 +66,7 @@ class Lowering:
         )
         outer = positions + tiles if tiling.positions_outer else tiles + positions
         loops = nest(("head", [1] * len(operations)), *outer, *cls.sum_loops(operation, tiling))
-        most = max(block.positions for block in operation.blocks(tiling.split))
+        most = max(block.positions for block in blocks_of(operation.window, operation.pool, tiling.split))
         sums = cls.sums_at_once(config, operation, tiling.tiles * most)
         channels = tiling.tiles // share
         buffers = buffers_in(
@@ -95,8 +96,8 @@ class Lowering:
         jobs, pool = [], self.operation.pool
         for parts in walk(self.loops, JOB):
             outputs = parts["image"], parts["row"], parts["column"]
-            pooled = pool and pool.block(*outputs)
-            jobs.append(Job(self.operation.block(*outputs), *parts["tile"], parts["head"][0], pooled))
+            pooled = pool and pool.window.block(*outputs)
+            jobs.append(Job(block_of(self.operation.window, pool, *outputs), *parts["tile"], parts["head"][0], pooled))
         return jobs
 
     @cached_property

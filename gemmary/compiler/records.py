@@ -9,6 +9,7 @@ from .chain.windows import WindowTensor
 from .contraction import Contraction
 from .elementwise import Elementwise
 from .operands import KeyOperand, RowOperand
+from .pooled import Pool
 from .pooling import Pooling
 from .requantization import Requantization, ResidualOperand
 from .row_packed import PackedConvolution
@@ -21,7 +22,7 @@ from .window import Window
 RECORDS = {
     kind.__name__: kind
     for kind in (
-        Tensor, Stack, Turned, Slice, WeightTensor, PaddedImages, Strips, WindowTensor, Window, KeyOperand, RowOperand, RowPacking,
+        Tensor, Stack, Turned, Slice, WeightTensor, PaddedImages, Strips, WindowTensor, Window, Pool, KeyOperand, RowOperand, RowPacking,
         Requantization, ResidualOperand, Contraction, Elementwise, Pooling, PackedConvolution,
     )
 }  # fmt: skip

@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..config import TABLE_ENTRIES, Config
-from ..isa import MAX_COUNT, DType, Opcode, Space, walk_fields
+from ..isa import MAX_COUNT, DType, Opcode, Reduction, Space, walk_fields
 from .builder import Builder, Region
 from .layout import Layout
 from .loops import steps, walk
+from .pooled import Pool, block_of, blocks_of
+from .product import Job
 from .regions import load_bytes, move_outputs
 from .requantization import Requantization
 from .row_packing import PaddedImages, RowPacking
@@ -18,14 +20,16 @@ from .tiled import Tiled, buffers_in
 from .tiling import LATENCY, MAX_SLOTS, OVERHEAD, halvings
 from .transfer import Loop, transfer_fields
 from .weights import WeightTensor
-from .window import INSIDE, Block, Split, Window
+from .window import INSIDE, Block, Piece, Split, Window
 
 
 @dataclass(frozen=True)
 class PackedTiling:
-    """A job has ``split`` words and ``tiles`` of the ``all_tiles`` channel tiles of each of their outputs."""
+    """A job has ``split`` words (of what ``pool`` leaves of them) and ``tiles`` of the ``all_tiles`` channel tiles of each of their
+    outputs."""
 
     packing: RowPacking
+    pool: Pool | None
     all_tiles: int
     split: Split
     tiles: int
@@ -35,27 +39,33 @@ class PackedTiling:
     result_slots: int
 
 
-def plan_packed(config: Config, window: Window, cin: int, cout: int) -> tuple[float, PackedTiling] | None:
-    """Estimated cycles, and how a convolution ``[kh, kw, cin, cout]`` is packed; None where that gains nothing or does not
-    fit."""
-    packing = RowPacking.of(config, window, cin)
-    if packing is None:
+def plan_packed(
+    config: Config, window: Window, cin: int, cout: int, pool: Window | None = None
+) -> tuple[float, PackedTiling] | None:
+    """Estimated cycles, and how a convolution ``[kh, kw, cin, cout]`` is packed, with ``pool`` in its drain; None where that gains
+    nothing or does not fit."""
+    packing = RowPacking.of(config, window, cin, pool.stride[1] if pool else 1)
+    drained = pool and packing and Pool.of(pool, packing.outputs)
+    if packing is None or (pool and not drained):
         return None
     tiles = -(-cout // config.rows) * config.rows // config.columns
-    return min(_tilings(config, packing, tiles), key=lambda candidate: candidate[0], default=None)
+    return min(_tilings(config, packing, tiles, drained), key=lambda candidate: candidate[0], default=None)
 
 
-def _tilings(config: Config, packing: RowPacking, all_tiles: int) -> Iterator[tuple[float, PackedTiling]]:
+def _tilings(
+    config: Config, packing: RowPacking, all_tiles: int, pool: Pool | None
+) -> Iterator[tuple[float, PackedTiling]]:
     """(estimated cycles, tiling) of all that fit."""
     parts, kh, outputs = config.rows // config.columns, packing.packed.kernel[0], packing.outputs
     if kh * outputs * all_tiles * config.rows > config.weight_words or all_tiles > config.parameter_rows:
         return
-    splits = packing.packed.splits(config.accumulator_rows // outputs)
+    outlet, leaving, taps = (pool.window, outputs // pool.stride, pool.taps) if pool else (packing.packed, outputs, 1)
+    splits = outlet.splits(config.accumulator_rows // outputs)
     for split in (split for split in splits if split.columns == packing.pieces):  # whole rows
-        blocks = list(packing.packed.blocks(split))
+        blocks = list(blocks_of(packing.packed, pool, split))
         inputs, positions = max(b.in_positions for b in blocks), max(b.positions for b in blocks)
         for tiles in {n * parts for n in halvings(all_tiles // parts)}:
-            result_slot = tiles // parts * positions * outputs
+            result_slot = tiles // parts * split.images * split.rows * split.columns * leaving
             slots = 2 if 2 * (inputs + result_slot) <= config.activation_words else 1
             free = (config.activation_words - slots * result_slot) // inputs
             counts = (tiles * outputs, split.images * packing.pieces, split.rows)
@@ -63,21 +73,32 @@ def _tilings(config: Config, packing: RowPacking, all_tiles: int) -> Iterator[tu
                 continue
             jobs = len(blocks) * all_tiles // tiles
             tensor = sum(max(b.positions, config.rows) for b in blocks) * kh * outputs * all_tiles + jobs * OVERHEAD
-            vector = packing.window.positions * all_tiles * config.lane_groups + jobs * outputs * tiles * OVERHEAD
+            vector = (
+                outlet.positions * outputs * taps * all_tiles * config.lane_groups + jobs * leaving * tiles * OVERHEAD
+            )
             load = sum(b.in_positions for b in blocks) * max(2, LATENCY // config.outstanding)
             end = result_slot * (config.lane_groups * parts + config.rows / config.bus_bytes)
             cycles = max(tensor, load, vector) + end + (tensor if slots < 2 else 0)
             yield (
                 cycles,
                 PackedTiling(
-                    packing, all_tiles, split, tiles, inputs, min(free, len(blocks), MAX_SLOTS), result_slot, slots
+                    packing,
+                    pool,
+                    all_tiles,
+                    split,
+                    tiles,
+                    inputs,
+                    min(free, len(blocks), MAX_SLOTS),
+                    result_slot,
+                    slots,
                 ),
             )
 
 
 @dataclass(frozen=True)
 class PackedConvolution:
-    """``result = requantize(convolution of source)``. ``weights`` are those of the packing; ``constant`` lies above and below."""
+    """``result = requantize(convolution of source)``, or its max pool. ``weights`` are those of the packing; ``constant`` lies above
+    and below."""
 
     packing: RowPacking
     source: PaddedImages
@@ -87,6 +108,12 @@ class PackedConvolution:
     parameters: int
     table: int | None
     constant: int
+    pool: Pool | None = None
+
+    @property
+    def outlet(self) -> Window:
+        """Over words: what jobs are blocks of."""
+        return self.pool.window if self.pool else self.packing.packed
 
 
 def compile_packed(
@@ -110,7 +137,7 @@ def compile_packed(
     packed = plan.packing.weights(config, weights)
     tiles = layout.weights("weights", packed.shape, packed)
     addresses = layout.requantization(requantization, cout)
-    operation = PackedConvolution(plan.packing, images, tiles, result, requantization, *addresses, outside)
+    operation = PackedConvolution(plan.packing, images, tiles, result, requantization, *addresses, outside, plan.pool)
     return (tile_packed(config, operation, plan),)
 
 
@@ -124,7 +151,7 @@ def tile_packed(config: Config, operation: PackedConvolution, plan: PackedTiling
     buffers |= buffers_in(Space.WEIGHT, weights=(operation.weights.size // config.columns, 1))
     buffers |= buffers_in(Space.ACCUMULATOR, sums=(config.accumulator_rows, 2))
     buffers |= buffers_in(Space.PARAMETER, parameters=(plan.all_tiles, 1))
-    loops = plan.packing.packed.loops(plan.split, ("tile", steps(plan.all_tiles, plan.tiles)))
+    loops = operation.outlet.loops(plan.split, ("tile", steps(plan.all_tiles, plan.tiles)))
     return Tiled(PackedLowering.kind, (operation,), loops, buffers)
 
 
@@ -136,20 +163,24 @@ class PackedLowering:
     def __init__(self, builder: Builder, tiled: Tiled):
         (self.operation,) = tiled.operations
         self.builder, self.loops, self.config = builder, tiled.loops, builder.config
-        self.packing = self.operation.packing
+        self.packing, self.pool = self.operation.packing, self.operation.pool
+        # Results of a word, in each channel tile.
+        self.leaving = self.packing.outputs // (self.pool.stride if self.pool else 1)
         self.parts = self.config.rows // self.config.columns
         self.sources, self.results = (tiled.buffers[name].slots() for name in ("source", "result"))
         self.sums, self.parameters = tiled.buffers["sums"], tiled.buffers["parameters"]
 
-    def jobs(self) -> list[tuple[Block, int, int]]:
-        """(block, first channel tile, channel tiles)."""
-        window, jobs = self.packing.packed, []
+    def jobs(self) -> list[Job]:
+        """Their tiles are channel tiles."""
+        jobs = []
         for parts in walk(self.loops):
-            jobs.append((window.block(parts["image"], parts["row"], parts["column"]), *parts["tile"]))
+            outputs = parts["image"], parts["row"], parts["column"]
+            block = block_of(self.packing.packed, self.pool, *outputs)
+            jobs.append(Job(block, *parts["tile"], pooled=self.pool and self.pool.window.block(*outputs)))
         return jobs
 
-    def emit(self, job: tuple[Block, int, int], index: int, last: bool) -> None:
-        block, tile, tiles = job
+    def emit(self, job: Job, index: int, last: bool) -> None:
+        block, tile, tiles = job.block, job.tile, job.tiles
         source, here = self.sources.get(block)
         if not here:
             self._load(block, source)
@@ -161,7 +192,7 @@ class PackedLowering:
         self._matmul(block, tile, tiles, source, bank)
         if index == 0:
             self._load_settings()
-        self._drain(block, tile, tiles, bank, index)
+        self._drain(job, bank, index)
 
     def _load_settings(self) -> None:
         tiles = self.parameters.size
@@ -216,37 +247,47 @@ class PackedLowering:
         writes = [Region(Space.ACCUMULATOR, bank, bank + count * block.positions)]
         self.builder.emit(Opcode.MATMUL, fields, [self._rows(source, block.in_positions), weights], writes)
 
-    def _drain(self, block: Block, tile: int, tiles: int, bank: int, index: int) -> None:
-        packing, window = self.packing, self.packing.window
-        outputs = replace(block, column=0, columns=window.out_width)
+    def _drain(self, job: Job, bank: int, index: int) -> None:
+        packing, tile, tiles = self.packing, job.tile, job.tiles
+        outputs = replace(job.results, column=0, columns=packing.pieces * self.leaving)
         slot, words = self.results.get(index)[0], tiles // self.parts
         result = self._rows(slot, words * outputs.positions)
-        sums = Region(Space.ACCUMULATOR, bank, bank + tiles * packing.outputs * block.positions)
+        sums = Region(Space.ACCUMULATOR, bank, bank + tiles * packing.outputs * job.block.positions)
         reads = [sums, Region(Space.PARAMETER, tile, tile + tiles)]
         if self.operation.table is not None:
             reads.append(Region(Space.TABLE, 0, 1))
+        window = job.pooled and self.pool.window
+        lines = window.pieces(0, outputs.row, outputs.rows) if window else [Piece(0, outputs.rows, 0, 1)]
         for t in range(tiles):
-            for p in range(packing.outputs):
-                row = bank + (t * packing.outputs + p) * block.positions
+            for p in range(self.leaving):
+                row = bank + (t * packing.outputs + p * packing.outputs // self.leaving) * job.block.positions
                 place = (slot + t // self.parts * outputs.positions + p) * self.parts + t % self.parts
-                self.builder.emit(Opcode.VECTOR, self._vector(block, row, place, tile + t), reads, [result])
-        place = self.operation.result, window, outputs, (tile // self.parts, words), Space.ACTIVATION, slot
+                for piece in lines:
+                    fields = self._vector(job, piece, row, place, tile + t)
+                    self.builder.emit(Opcode.VECTOR, fields, reads, [result])
+        whole = replace(self.operation.outlet, width=packing.pieces * self.leaving)
+        place = self.operation.result, whole, outputs, (tile // self.parts, words), Space.ACTIVATION, slot
         for fields in move_outputs(Opcode.STORE, self.config, *place):
             self.builder.emit(Opcode.STORE, fields, [result], [])
 
-    def _vector(self, block: Block, source: int, result: int, parameter: int) -> dict[str, int]:
-        """One output place of every word, from ``[rows, images, pieces]`` to ``[images, rows, columns]``."""
-        packing, step = self.packing, self.parts
-        pieces, width = packing.pieces, packing.window.out_width * step
-        counts = {"n": block.images, "y": block.rows, "x": pieces, "ky": 1, "kx": 1}
+    def _vector(self, job: Job, lines: Piece, source: int, result: int, parameter: int) -> dict[str, int]:
+        """One output place of every word, from ``[rows, images, pieces]`` to ``[images, rows, columns]``; of a pool the largest of its
+        window."""
+        pieces, step, block, pool = self.packing.pieces, self.parts, job.block, self.pool
+        width, line = pieces * self.leaving * step, block.images * pieces
+        counts = {"n": block.images, "y": lines.count, "x": pieces, "ky": lines.taps, "kx": pool.kernel if pool else 1}
         return (
             {f"count_{loop}": n for loop, n in counts.items()}
-            | {"source_dtype": DType.INT32, "per_channel": 1}
+            | {"source_dtype": DType.INT32, "per_channel": 1, "reduction": Reduction.MAX if pool else Reduction.SUM}
             | INSIDE
             | self.operation.requantization.fields()
-            | walk_fields(Opcode.VECTOR, "source", source, counts, n=pieces, y=block.images * pieces, x=1)
             | walk_fields(
-                Opcode.VECTOR, "result", result, counts, n=block.rows * width, y=width, x=packing.outputs * step
+                Opcode.VECTOR, "source", source + lines.start * line, counts,
+                n=pieces, y=(pool.window.stride[0] if pool else 1) * line, x=1, ky=line, kx=block.positions,
+            )
+            | walk_fields(
+                Opcode.VECTOR, "result", result + lines.first * width, counts,
+                n=job.results.rows * width, y=width, x=self.leaving * step,
             )
             | walk_fields(Opcode.VECTOR, "parameter", parameter, counts)
         )  # fmt: skip

@@ -53,11 +53,11 @@ class RowPacking:
     outputs: int
 
     @classmethod
-    def of(cls, config: Config, window: Window, channels: int) -> "RowPacking | None":
-        """The packing with the most outputs a word; None where there is nothing to gain."""
+    def of(cls, config: Config, window: Window, channels: int, multiple: int = 1) -> "RowPacking | None":
+        """The packing with the most outputs a word, a multiple of ``multiple``; None where there is nothing to gain."""
         if window.kernel[1] == 1:
             return None
-        sizes = [n for n in range(2, window.out_width + 1) if window.out_width % n == 0]
+        sizes = [n for n in range(2, window.out_width + 1) if window.out_width % n == n % multiple == 0]
         packings = [cls(window, channels, n) for n in sizes]
         return max((p for p in packings if p.span * channels <= config.rows), key=lambda p: p.outputs, default=None)
 

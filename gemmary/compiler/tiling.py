@@ -10,6 +10,7 @@ from ..isa import INSTRUCTION_BYTES, DType
 from ..performance.model import Timing
 from .contraction import Contraction
 from .operands import Operand
+from .pooled import blocks_of
 from .strips import Strips
 from .window import Split
 
@@ -111,7 +112,7 @@ def _tilings(config: Config, operation: Contraction, heads: int) -> Iterator[tup
 
 def _blocks(config: Config, operation: Contraction) -> Iterator[Blocks]:
     for split in operation.outlet.splits(config.accumulator_rows):
-        blocks = list(operation.blocks(split))
+        blocks = list(blocks_of(operation.window, operation.pool, split))
         positions = max(b.positions for b in blocks)
         if positions > config.accumulator_rows:
             continue
@@ -161,6 +162,7 @@ def _fit(config, operation, blocks: Blocks, tiles, words, taps, outer, heads) ->
     int8 = operation.result.dtype == DType.INT8
     residual = operation.requantization.residual is not None
     result_slot = -(-tiles * config.columns // config.rows) * blocks.results if int8 else 0
+    result_slot //= operation.pool.stride if operation.pool else 1
     activation_slot = (words if operation.share == 1 else operation.source.span) * blocks.in_positions
     weight_slot = _words_a_tile(operation, words) * tiles * taps[0] * taps[1] * config.rows
     weight_slots = config.weight_words // weight_slot

@@ -26,6 +26,7 @@ from ..layout import Layout
 from ..lowering import Known, lower_contraction, total_cycles
 from ..operands import KeyOperand, RowOperand
 from ..planning import aligned, plan
+from ..pooled import Pool
 from ..pooling import Pooling, lower_pooling
 from ..requantization import Requantization, ResidualOperand
 from ..runs import make_runs
@@ -174,8 +175,11 @@ class Generator:
         """With constant weights in tiles of ``rows``."""
         tiles = self.layout.weights("weights", weight.shape, weight, rows)
         addresses = self.layout.requantization(requantization, weight.shape[-1])
-        window = window.folded() if pool is None else window
-        return Contraction(source, tiles, target, window, requantization, *addresses, outside, pool=pool)
+        operands = tiles, target, window.folded() if pool is None else window, requantization
+        drained = pool and Pool.of(pool)
+        if pool and not drained:
+            raise InputError("windows of the pool leave out sums")
+        return Contraction(source, *operands, *addresses, outside, pool=drained)
 
     def _gains(self, op: Conv2D) -> bool:
         """Whether its pool takes fewer cycles in the drain than behind it."""

@@ -151,14 +151,15 @@ def _even_runs(strips: Strips, bus: int, total: np.ndarray) -> bool:
     """Whether runs are taken as the words of an image may be; their granules alike, and nothing beside them."""
     run = np.array([strips.first_word(p) for p in range(strips.share)])[:, None] * strips.word
     run = (run + np.arange(strips.words * strips.word // bus) * bus).ravel()
+    firsts = np.count_nonzero(run == 0)
     images, height, width = strips.shape[0], strips.window.out_height, strips.window.out_width // strips.share
     taken, left = np.zeros((images * height, width), np.int64), total.copy()
     for line in range(images * height):
         for column in range(width):  # runs that begin before have been taken off
             start = line * strips.row_bytes + column * strips.share * strips.step_bytes
-            taken[line, column] = left[start]
-            np.subtract.at(left, start + run, left[start])
-    return not left.any() and bool(taken.all()) and _even(taken.reshape(1, 1, images, height, width))
+            taken[line, column] = left[start] // firsts
+            np.subtract.at(left, start + run, taken[line, column])
+    return not left.any() and bool(taken.any()) and _even(taken.reshape(1, 1, images, height, width))
 
 
 def _images(tensor: Tensor | Stack, total: np.ndarray) -> Iterator[np.ndarray]:
