@@ -111,7 +111,8 @@ def _tilings(config: Config, operation: Contraction, heads: int) -> Iterator[tup
 
 
 def _blocks(config: Config, operation: Contraction) -> Iterator[Blocks]:
-    for split in operation.outlet.splits(config.accumulator_rows):
+    areas = operation.outlet.areas(config.accumulator_rows) if operation.pool else ()
+    for split in (*operation.outlet.splits(config.accumulator_rows), *areas):
         blocks = list(blocks_of(operation.window, operation.pool, split))
         positions = max(b.positions for b in blocks)
         if positions > config.accumulator_rows:

@@ -156,6 +156,18 @@ class Window:
         columns = [Split(1, 1, n) for n in _sizes(width, limit) if n < width]
         return [s for s in (*images, *rows, *columns) if s.images * s.rows * s.columns <= limit]
 
+    def areas(self, limit: int) -> Iterator[Split]:
+        """Ways to cut the outputs along both axes into blocks that read at most ``limit`` inputs, the largest for each number of rows:
+        where windows overlap, these share fewest inputs with others."""
+
+        def inputs(axis: int, outputs: int) -> int:
+            return (outputs - 1) * self.stride[axis] + self.kernel[axis]
+
+        for rows in _sizes(self.out_height):
+            columns = (n for n in _sizes(self.out_width) if inputs(0, rows) * inputs(1, n) <= limit)
+            if (most := next(columns, 0)) and rows > 1 and most < self.out_width:
+                yield Split(1, rows, most)
+
     def blocks(self, split: Split) -> Iterator[Block]:
         """Every block, in the order of the outputs; their sizes differ by one at most."""
         for parts in walk(self.loops(split)):
