@@ -77,7 +77,7 @@ CASES = {
 }
 
 
-QUICK = {"3x3, padded", "ragged", "images as rows", "several windows a run", "rows packed"}
+QUICK = {"3x3, padded", "several windows a run", "rows packed"}
 
 
 @pytest.mark.parametrize(
@@ -123,8 +123,41 @@ def test_a_pool_that_gains_nothing_is_a_layer(config, sizes):
     np.testing.assert_array_equal(found, expected)
 
 
-def test_a_pool_in_the_drain_on_the_rtl():
-    model, x = network(size=(8, 8), pool=(3, 3), padding=(1, 1, 1, 1), first=False)
+@pytest.mark.parametrize(
+    ("sizes", "whole"),
+    [
+        ({"size": (8, 8)}, True),
+        *(
+            pytest.param(*case, marks=pytest.mark.nightly)
+            for case in (
+                ({"size": (8, 8), "pool": (2, 3), "padding": (0, 0, 1, 0), "channels": (3, 40)}, True),
+                # Several blocks of lines.
+                ({"size": (9, 24), "channels": (16, 20), "pool": (3, 2), "strides": (3, 2)}, True),
+                # Windows share lines of sums.
+                ({"size": (8, 8), "pool": (3, 3)}, False),
+                # A column is in no window.
+                ({"size": (8, 9)}, False),
+            )
+        ),
+    ],
+)
+def test_a_pool_in_a_chain(sizes, whole):
+    model, x = network(**{"first": False} | sizes)
+    expected, lowered = ir.interpret(model, {"x": x})["y"], run_pipeline(model)
+    compiled, apart = (compile_model(lowered, BASE, fuse=fuse) for fuse in (True, False))
+    rows = [row for row in explain(compiled)["operators"] if row["kind"] == "conv2d + max_pool"]
+    assert [row["fused"] is not None for row in rows] == [whole]
+    np.testing.assert_array_equal(
+        run_compiled(compiled, open_device("emulator", BASE), {"x": x}).outputs["y"], expected
+    )
+    if whole:
+        assert explain(compiled)["totals"]["cycles"] < explain(apart)["totals"]["cycles"]
+
+
+@pytest.mark.parametrize("geometry", [{"pool": (3, 3), "padding": (1, 1, 1, 1)}, {"pool": (2, 2)}])
+def test_a_pool_in_the_drain_on_the_rtl(geometry):
+    """The second one in a chain."""
+    model, x = network(size=(8, 8), first=False, **geometry)
     expected, compiled = ir.interpret(model, {"x": x})["y"], compile_model(run_pipeline(model), BASE)
     assert kinds(compiled) == ["conv2d + max_pool"]
     result = run_compiled(compiled, open_device("rtl", BASE), {"x": x})

@@ -13,6 +13,7 @@ from ..requantization import Requantization, ResidualOperand
 from ..scales import mantissa_and_shift
 from ..tensor import Tensor
 from ..weights import folded_bias
+from ..window import Window
 
 
 def bias_of(context: GraphContext, op: Conv2D | MatMul, weight: np.ndarray) -> np.ndarray:
@@ -50,3 +51,12 @@ def average_of(op: AveragePool) -> Requantization:
     mantissa, shift = mantissa_and_shift(op.scale.value.data)
     clip = q.zero_point.data, op.low.value.data, op.high.value.data
     return Requantization(DType.INT8, -zero * prod(op.window.get_values()), int(mantissa), int(shift), *clip)
+
+
+def pool_of(op: Conv2D) -> Window | None:
+    """The window of the max pool behind it."""
+    if op.pool is None:
+        return None
+    top, bottom, left, right = op.pool_padding.get_values()
+    size = op.pool.get_values(), op.pool_strides.get_values()
+    return Window(*op.unpooled_shape[:3], *size, padding=((top, bottom), (left, right)))

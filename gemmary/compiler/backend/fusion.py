@@ -11,6 +11,7 @@ from ...config import Config
 from ...errors import InputError
 from ...workloads import INPUT, Conv, Matmul, Mean, Network, Step
 from ..chain.compiler import Chain
+from ..chain.pools import PooledConv
 from ..ir.contractions import Conv2D, MatMul
 from ..ir.dialect import GraphContext
 from ..ir.programs import program_of
@@ -20,7 +21,7 @@ from ..ir.types import quantization, shape_of
 from ..ir.vector import AveragePool
 from ..layout import Layout
 from ..requantization import Requantization
-from .drains import average_of, bias_of, drain_of
+from .drains import average_of, bias_of, drain_of, pool_of
 from .lives import root_of
 from .partition import Segment
 
@@ -87,16 +88,14 @@ def _operation(context: GraphContext, op: Operation) -> Conv | Matmul | Mean:
     shape, name = shape_of(op.operands[0]), op.source or "operator"
     match op:
         case Conv2D() if (
-            op.pool is None
-            and shape[0] == 1
-            and set(op.dilations.get_values()) == {1}
-            and context.array(op.weight) is not None
+            shape[0] == 1 and set(op.dilations.get_values()) == {1} and context.array(op.weight) is not None
         ):
             kh, kw, _, cout = shape_of(op.weight)
-            return Conv(
+            kind, pool = (Conv, {}) if op.pool is None else (PooledConv, {"pool": pool_of(op)})
+            return kind(
                 name=name, height=shape[1], width=shape[2], cin=shape[3], cout=cout, kernel=(kh, kw),
                 stride=tuple(op.strides.get_values()), padding=tuple(op.padding.get_values()), groups=op.groups.value.data,
-                residual=op.residual is not None,
+                residual=op.residual is not None, **pool,
             )  # fmt: skip
         case MatMul() if op.constant and context.array(op.weight) is not None:
             (k, n), m = shape_of(op.weight), prod(shape[:-1])

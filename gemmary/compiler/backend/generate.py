@@ -34,7 +34,7 @@ from ..scales import mantissa_and_shift
 from ..tensor import Stack, Tensor
 from ..tiled import Tiled, TiledLayer
 from ..window import Window
-from .drains import average_of, bias_of, drain_of
+from .drains import average_of, bias_of, drain_of, pool_of
 from .groups import lower_groups
 from .lives import lives_of, root_of
 from .work import macs_of
@@ -112,7 +112,7 @@ class Generator:
                 )
                 return None
             case Conv2D():
-                return self._convolution(op, self.write(op.result), self._pool_of(op))
+                return self._convolution(op, self.write(op.result), pool_of(op))
             case MatMul():
                 return self._product(op)
             case MaxPool():
@@ -186,10 +186,10 @@ class Generator:
         key = "pool", op
         if key not in self.known:
             sums = self._tensor(op.result, op.unpooled_shape)
-            together = self._trial(op, lambda: self._convolution(op, self.write(op.result), self._pool_of(op)))
+            together = self._trial(op, lambda: self._convolution(op, self.write(op.result), pool_of(op)))
             convolution = self._trial(op, lambda: self._convolution(op, sums, None))
             pooling = Pooling(
-                sums, self._tensor(op.result), self._pool_of(op).folded(), Reduction.MAX, -128, Requantization()
+                sums, self._tensor(op.result), pool_of(op).folded(), Reduction.MAX, -128, Requantization()
             )
             behind = self._trial(op, lambda: lower_pooling(self.config, pooling))
             self.known[key] = together < inf and together <= convolution + behind
@@ -205,14 +205,6 @@ class Generator:
             return inf
         finally:
             self.layout, self.tensors = layout, tensors
-
-    def _pool_of(self, op: Conv2D) -> Window | None:
-        """In the drain of a convolution."""
-        if op.pool is None:
-            return None
-        (top, bottom, left, right), geometry = op.pool_padding.get_values(), (op.pool, op.pool_strides)
-        size = (numbers.get_values() for numbers in geometry)
-        return Window(*op.unpooled_shape[:3], *size, padding=((top, bottom), (left, right)))
 
     def _convolution(self, op: Conv2D, target: Tensor, pool: Window | None) -> tuple[Tiled, ...]:
         weight, outside = self._weight(op), quantization(op.input).zero_point.data

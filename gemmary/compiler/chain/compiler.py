@@ -29,7 +29,7 @@ from .fit import fit
 from .means import Means
 from .memory import Ring, Sums, place_tensors
 from .product import ProductStep
-from .requantizer import drain_fields
+from .requantizer import drain_fields, pool_fields
 from .values import ChainValues
 from .windows import WindowTensor
 
@@ -204,9 +204,17 @@ class Chain:
     # The vector engine.
 
     def drain(
-        self, step: Step, requantization, tiles: tuple[int, int], positions: tuple[int, int], row: int, parameter: int
+        self,
+        step: Step,
+        requantization: Requantization,
+        tiles: tuple[int, int],
+        positions: tuple[int, int],
+        row: int,
+        parameter: int,
+        pool: Window | None = None,
     ):
-        """Sums from accumulator row ``row``: of ``tiles`` and ``positions`` (first, count) of the result of ``step``."""
+        """Sums from accumulator row ``row``: of ``tiles`` and ``positions`` (first, count) of the result of ``step``, or before its
+        ``pool``, of which they are whole windows."""
         (tile, count), (first, rows), result = tiles, positions, self.tensors[step.name]
         reads = [Region(Space.ACCUMULATOR, row, row + count * rows)]
         if not requantization.scalar:
@@ -217,11 +225,21 @@ class Chain:
             tensor = self.tensors[step.residual]
             residual = tensor.word(tile) + first
             reads += [tensor.region(tile + n, first, rows) for n in range(count)]
+        taken = rows
+        if pool is not None:
+            line = pool.stride[0] * pool.width
+            lines, first, rows = rows // line, first // line * pool.out_width, rows // line * pool.out_width
+            taken = rows * pool.taps
         writes = [result.region(tile + n, first, rows) for n in range(count)]
-        place = row, result.word(tile) + first, result.positions, parameter, residual
-        self.builder.emit(Opcode.VECTOR, drain_fields(requantization, count, rows, *place), reads, writes)
-        self.clock.drain(count * rows, writes)
-        self.made(step, tiles, positions)
+        place = row, result.word(tile) + first, result.positions, parameter
+        if pool is None:
+            emitted = [drain_fields(requantization, count, rows, *place, residual)]
+        else:
+            emitted = pool_fields(requantization, pool, count, lines, *place)
+        for fields in emitted:
+            self.builder.emit(Opcode.VECTOR, fields, reads, writes)
+        self.clock.drain(count * taken, writes)
+        self.made(step, tiles, (first, rows))
         if self.sums.other(row):
             self.means.emit()
 

@@ -11,6 +11,7 @@ from ..builder import Region
 from .blocks import covering_lines, even_lines, growing_lines, shrinking_lines
 from .fit import fit
 from .means import in_parts
+from .pools import pool_of
 from .windows import WindowTensor
 
 ROWS, WHOLE = 256, 160
@@ -57,8 +58,11 @@ class ProductStep:
         self.requantization = chain.values.requantization(step)
         self.parameters = chain.place_parameters(self.requantization, operation.output_shape[-1])
         self.parameter = None
-        room = config.accumulator_rows // 2
-        fit(step, f"a line of {self.window.out_width} sums", self.window.out_width, "half of accumulator_rows", room)
+        self.pool, room = pool_of(step), config.accumulator_rows // 2
+        # Lines of sums that make one of results.
+        self.lines = self.pool.stride[0] if self.pool else 1
+        sums = self.lines * self.window.out_width
+        fit(step, f"a line of {sums} sums", sums, "half of accumulator_rows", room)
         self.most = min(ROWS, room)
 
     def emit(self) -> None:
@@ -101,11 +105,12 @@ class ProductStep:
         self.parameter = chain.load_parameters(self.step, self.parameters, self.tiles)
         for tile in range(self.tiles):
             at = row + tile * positions[1], self.parameter + tile
-            chain.drain(self.step, self.requantization, (tile, 1), positions, *at)
+            chain.drain(self.step, self.requantization, (tile, 1), positions, *at, self.pool)
 
     def _blocks(self) -> list[tuple[int, int]]:
-        """(first, count) of the output lines of each block."""
-        height, width = self.window.out_height, self.window.out_width
+        """(first, count) of the lines of sums of each block."""
+        height = self.pool.out_height if self.pool else self.window.out_height
+        width = self.lines * self.window.out_width
         if self.number == 0 and height > 1 and self.tiles > 1 and self.share == 1:
             sizes = covering_lines(self.config, height, width, self.most)
         elif self.number == 0 and height > 1:
@@ -118,7 +123,7 @@ class ProductStep:
             # The more products a sum has, the smaller are the blocks that cover the way back of the one before.
             sizes = even_lines(height, width, self.most if self._products < 4 else self.most // 2)
         starts = np.cumsum([0, *sizes])
-        return list(zip(starts.tolist(), sizes))
+        return [(start * self.lines, size * self.lines) for start, size in zip(starts.tolist(), sizes)]
 
     @property
     def _products(self) -> int:
@@ -149,7 +154,8 @@ class ProductStep:
             self._matmul(block, group, words, place, row)
             if self.parameter is None:
                 self.parameter = self.chain.load_parameters(self.step, self.parameters, self.tiles)
-        self.chain.drain(self.step, self.requantization, group, positions, row, self.parameter + group[0])
+        at = row, self.parameter + group[0]
+        self.chain.drain(self.step, self.requantization, group, positions, *at, self.pool)
 
     def _parts(self, block, begin: bool) -> Iterator[tuple[int, int]]:
         """(first, count) of the channel words that are taken by an instruction of their own: those which come late."""

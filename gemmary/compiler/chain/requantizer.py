@@ -1,8 +1,10 @@
 """Vector instructions of a chain: sums to activations, and means of activations."""
 
+from collections.abc import Iterator
+
 from ...isa import DType, Opcode, Reduction, walk_fields
 from ..requantization import Requantization
-from ..window import INSIDE
+from ..window import INSIDE, Window
 
 
 def drain_fields(
@@ -32,6 +34,35 @@ def drain_fields(
     if requantization.residual:
         fields |= walk_fields(Opcode.VECTOR, "residual", residual, counts, n=plane, x=1)
     return fields
+
+
+def pool_fields(
+    requantization: Requantization,
+    pool: Window,
+    tiles: int,
+    lines: int,
+    source: int,
+    result: int,
+    plane: int,
+    parameter: int,
+) -> Iterator[dict[str, int]]:
+    """As ``drain_fields``, of the largest sum of each window: ``lines`` of results. Windows that stick out at a side are cut off, in
+    instructions of their own."""
+    (sy, sx), width = pool.stride, pool.width
+    for piece in pool.pieces(1, 0, pool.out_width):
+        counts = {"n": tiles, "y": lines, "x": piece.count, "ky": pool.kernel[0], "kx": piece.taps}
+        yield (
+            {f"count_{loop}": n for loop, n in counts.items()}
+            | {"source_dtype": DType.INT32, "reduction": Reduction.MAX}
+            | INSIDE
+            | requantization.fields()
+            | (requantization.scalar_fields() if requantization.scalar else {"per_channel": 1})
+            | walk_fields(
+                Opcode.VECTOR, "source", source + piece.start, counts, n=lines * sy * width, y=sy * width, x=sx, ky=width, kx=1
+            )
+            | walk_fields(Opcode.VECTOR, "result", result + piece.first, counts, n=plane, y=pool.out_width, x=1)
+            | walk_fields(Opcode.VECTOR, "parameter", parameter, counts, n=1)
+        )  # fmt: skip
 
 
 def sum_fields(lines: int, columns: int, width: int, source: int, result: int) -> dict[str, int]:
