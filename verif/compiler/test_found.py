@@ -142,6 +142,20 @@ func.func @main(%x: tensor<11x5x!graph.q<1.0, 0>>, %p: tensor<11x11x!graph.q<1.0
 }
 """,
     ),
+    # Bounds make something other than 0 of the channels that fill up a word, in both operands: their products were summed too.
+    "words not filled with zeros": (
+        SMALL,
+        """
+func.func @main(%x: tensor<3x8x!graph.q<1.0, 0>>) -> tensor<3x3x!graph.q<1.0, 0>> {
+  %s = graph.constant {value = dense<0.003> : tensor<1xf32>} : tensor<1xf32>
+  %w = graph.constant {value = dense<7> : tensor<8x4xi8>} : tensor<8x4xi8>
+  %q = graph.matmul %x, %w scale %s : tensor<1xf32> {low = 50 : i64} : tensor<3x8x!graph.q<1.0, 0>>, tensor<8x4xi8> -> tensor<3x4x!graph.q<1.0, 0>>
+  %k = graph.matmul %x, %w scale %s : tensor<1xf32> {low = 30 : i64} : tensor<3x8x!graph.q<1.0, 0>>, tensor<8x4xi8> -> tensor<3x4x!graph.q<1.0, 0>>
+  %y = graph.matmul %q, %k scale %s : tensor<1xf32> {transposed} : tensor<3x4x!graph.q<1.0, 0>>, tensor<3x4x!graph.q<1.0, 0>> -> tensor<3x3x!graph.q<1.0, 0>>
+  func.return %y : tensor<3x3x!graph.q<1.0, 0>>
+}
+""",
+    ),
 }
 
 

@@ -250,6 +250,9 @@ class Generator:
         zeros = {quantization(value).zero_point.data for value in (op.input, op.weight)}
         if zeros != {0}:
             raise InputError("the operands of a product of computed tensors need the zero point 0")
+        if op.transposed is not None and op.split_shape(0)[-1] % self.config.rows:
+            if not any(self._ends_with_zeros(value) for value in (op.input, op.weight)):
+                raise InputError("neither operand of a product of computed tensors has zeros behind its last channel")
         heads = prod(op.split_shape(2)[:-2])
         left, right, target = (self._matrices(op, place) for place in range(3))
         if heads > 1 and op.residual is not None:
@@ -274,6 +277,20 @@ class Generator:
             for i in range(heads)
         ]
         return lower_contraction(self.config, *operations, known=self.known)
+
+    def _ends_with_zeros(self, value: SSAValue) -> bool:
+        """Whether the channels that fill up the last word are surely 0: sums there are, and what the drain makes of them may be."""
+        op = value.owner
+        if value in self.inputs:
+            return True
+        if isinstance(op, Reshape):
+            return self._ends_with_zeros(op.input)
+        if not isinstance(op, Conv2D | MatMul) or op.residual is not None or self.context.array(op.weight) is None:
+            return False
+        if isinstance(op, Conv2D) and op.groups.value.data > 1:
+            return False
+        number = min(max(op.drain_zero_point, op.low.value.data), op.high.value.data)
+        return (number if op.table is None else self.context.array(op.table)[number + 128]) == 0
 
     def _matrices(self, op: MatMul, place: int) -> Sequence[Tensor]:
         """Input (0), weight (1) or result (2) of each of the products."""
