@@ -250,9 +250,9 @@ class Generator:
         zeros = {quantization(value).zero_point.data for value in (op.input, op.weight)}
         if zeros != {0}:
             raise InputError("the operands of a product of computed tensors need the zero point 0")
-        if op.transposed is not None and op.split_shape(0)[-1] % self.config.rows:
-            if not any(self._ends_with_zeros(value) for value in (op.input, op.weight)):
-                raise InputError("neither operand of a product of computed tensors has zeros behind its last channel")
+        filled = op.transposed is not None and op.split_shape(0)[-1] % self.config.rows
+        if filled and not any(map(self._ends_with_zeros, (op.input, op.weight))):
+            raise InputError("neither operand of a product of computed tensors has zeros behind its last channel")
         heads = prod(op.split_shape(2)[:-2])
         left, right, target = (self._matrices(op, place) for place in range(3))
         if heads > 1 and op.residual is not None:
