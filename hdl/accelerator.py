@@ -1,6 +1,6 @@
 """The whole machine: submodules and the wires between them."""
 
-from amaranth import DomainRenamer, Module, ResetInserter
+from amaranth import DomainRenamer, Module, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -10,7 +10,7 @@ from gemmary.errors import InputError
 from .array.engine import TensorEngine
 from .array.multiplier import DotProduct
 from .control.sequencer import Sequencer
-from .crossing.compute import ENGINES, ComputeCrossing
+from .crossing.tensor import ENGINES, TensorCrossing
 from .crossing.queue import FAST
 from .dma.axi import AxiManager
 from .dma.load import LoadEngine
@@ -18,6 +18,7 @@ from .dma.store import StoreEngine
 from .host.registers import RegisterFile
 from .interfaces import AxiSignature, RegisterBus
 from .memory.accumulator import Accumulator
+from .memory.dual_accumulator import DualAccumulator
 from .memory.router import Router
 from .memory.scratchpad import Port, Scratchpad
 from .nano.accelerator import NanoAccelerator
@@ -31,8 +32,8 @@ def accelerator_of(config: Config, two_clocks: bool = False) -> wiring.Component
     return Accelerator(config, two_clocks=two_clocks) if config.dma else NanoAccelerator(config)
 
 
-def activation_memory(config: Config) -> Scratchpad:
-    """The activation scratchpad, ports in order of priority."""
+def activation_memory(config: Config, apart: str | None = None) -> Scratchpad:
+    """The activation scratchpad, ports in order of priority; that of the tensor engine in domain ``apart``."""
     ports = [
         Port("tensor", "read", config.rows),
         Port("result", "write", config.columns, config.lane_groups),
@@ -41,17 +42,18 @@ def activation_memory(config: Config) -> Scratchpad:
         Port("load", "write", config.bus_bytes),
         Port("store", "read", config.bus_bytes),
     ]
-    return Scratchpad(config.activation_words, config.rows, config.activation_banks, ports, config.scratchpad_ports)
+    shape = config.activation_words, config.rows, config.activation_banks
+    return Scratchpad(*shape, ports, config.scratchpad_ports, apart)
 
 
-def weight_memory(config: Config) -> Scratchpad:
-    """The weight scratchpad, ports in order of priority."""
+def weight_memory(config: Config, apart: str | None = None) -> Scratchpad:
+    """The weight scratchpad, ports in order of priority; that of the tensor engine in domain ``apart``."""
     ports = [
         Port("tensor", "read", config.columns),
         Port("load", "write", config.bus_bytes),
         Port("store", "read", config.bus_bytes),
     ]
-    return Scratchpad(config.weight_words, config.columns, 1, ports, config.scratchpad_ports)
+    return Scratchpad(config.weight_words, config.columns, 1, ports, config.scratchpad_ports, apart)
 
 
 def parameter_memory(config: Config) -> Scratchpad:
@@ -66,7 +68,7 @@ class Accelerator(wiring.Component):
     """``axi``: external memory. ``host``: the registers; `hdl.host.axi_lite.AxiLiteBridge` makes AXI4-Lite of it. ``irq``: level
     interrupt. ``multiplier``: a component with a DotSignature.
 
-    With ``two_clocks`` tensor and vector engine, on-chip memories and what leads to them are in domain ``fast``; all else, and the
+    With ``two_clocks`` the tensor engine, with its side of the on-chip memories, is in domain ``fast``; all else, and the
     ports, in ``sync`` (docs/decisions/0010-two-clocks.md). The clocks may have any ratio and phase; ``fast`` must be in reset for as long as
     ``sync`` is, and is to be no slower."""
 
@@ -80,42 +82,48 @@ class Accelerator(wiring.Component):
         m.submodules.sequencer = self.sequencer = Sequencer(self.config, ENGINES if self.two_clocks else ())
         self.clearable = ResetInserter(self.sequencer.clear)
         m.submodules.registers = self.registers = RegisterFile(self.config)
-        if self.two_clocks:
-            self._cross(m)
-        else:
-            self.tensor, self.vector = self.sequencer.tensor, self.sequencer.vector
-            self.compute, self.computing = lambda component: component, self.clearable
-        m.submodules.router = self.router = self.compute(Router(self.config))
+        m.submodules.router = self.router = Router(self.config)
         connect(m, self.registers.control, self.sequencer.control)
         m.d.comb += self.irq.eq(self.registers.irq)
+        (self._tensor_apart if self.two_clocks else self._tensor)(m)
         self._compute(m)
         self._dma(m)
         return m
 
-    def _cross(self, m):
-        """What stands for control and DMA in domain ``fast``; ``compute`` and ``computing`` (what a soft reset resets) put components there."""
-        sequencer = self.sequencer
-        m.submodules.crossing = self.crossing = crossing = ComputeCrossing(self.config)
-        self.tensor, self.vector = crossing.fast_tensor, crossing.fast_vector
-        self.compute, clearable = DomainRenamer(FAST), ResetInserter(crossing.fast_flush)
-        self.computing = lambda component: self.compute(clearable(component))
-        connect(m, sequencer.tensor, crossing.tensor)
-        connect(m, sequencer.vector, crossing.vector)
-        status = sequencer.control.status
-        m.d.comb += [crossing.resetting.eq(status.resetting), crossing.counting.eq(status.busy)]
+    def _tensor(self, m):
+        """The tensor engine and the memories that it shares."""
+        m.submodules.tensor = self.tensor = self.clearable(TensorEngine(self.config, self.multiplier))
+        self.activation, self.weight = activation_memory(self.config), weight_memory(self.config)
+        self.accumulator = Accumulator(self.config)
+        connect(m, self.sequencer.tensor, self.tensor.engine)
+
+    def _tensor_apart(self, m):
+        """The same with a clock of its own, and what stands for the control there."""
+        engine = ResetInserter(crossing_flush := Signal())(TensorEngine(self.config, self.multiplier, apart=True))
+        m.submodules.tensor = self.tensor = DomainRenamer(FAST)(engine)
+        m.submodules.crossing = crossing = TensorCrossing()
+        self.activation, self.weight = activation_memory(self.config, FAST), weight_memory(self.config, FAST)
+        self.accumulator = DualAccumulator(self.config)
+        status = self.sequencer.control.status
+        connect(m, self.sequencer.tensor, crossing.tensor)
+        connect(m, crossing.fast_tensor, self.tensor.engine)
+        connect(m, crossing.writes, self.accumulator.crossing)
+        m.d.comb += [
+            crossing.resetting.eq(status.resetting),
+            crossing.counting.eq(status.busy),
+            crossing_flush.eq(crossing.fast_flush),
+        ]
 
     def _compute(self, m):
-        """Tensor and vector engine, and the on-chip memories."""
-        router = self.router
-        m.submodules.tensor = tensor = self.computing(TensorEngine(self.config, self.multiplier))
-        m.submodules.vector = vector = self.computing(VectorEngine(self.config))
-        m.submodules.activation = activation = self.compute(activation_memory(self.config))
-        m.submodules.weight = weight = self.compute(weight_memory(self.config))
-        m.submodules.accumulator = accumulator = self.compute(Accumulator(self.config))
-        m.submodules.parameter = parameter = self.compute(parameter_memory(self.config))
+        """The vector engine, and the on-chip memories."""
+        router, tensor = self.router, self.tensor
+        m.submodules.vector = vector = self.clearable(VectorEngine(self.config))
+        m.submodules.activation = activation = self.activation
+        m.submodules.weight = weight = self.weight
+        m.submodules.accumulator = accumulator = self.accumulator
+        m.submodules.parameter = parameter = parameter_memory(self.config)
         for client, memory in (
-            (self.tensor, tensor.engine),
-            (self.vector, vector.engine),
+            (self.sequencer.vector, vector.engine),
             (tensor.activation, activation.tensor),
             (tensor.weight, weight.tensor),
             (tensor.accumulate, accumulator.accumulate),
@@ -139,8 +147,8 @@ class Accelerator(wiring.Component):
     def _dma(self, m):
         """Load, store and the memory bus."""
         sequencer, axi, traffic = self.sequencer, self.axi, self.sequencer.traffic
-        m.submodules.load = load = self.clearable(LoadEngine(self.config, self.two_clocks))
-        m.submodules.store = store = self.clearable(StoreEngine(self.config, self.two_clocks))
+        m.submodules.load = load = self.clearable(LoadEngine(self.config))
+        m.submodules.store = store = self.clearable(StoreEngine(self.config))
         m.submodules.manager = manager = AxiManager(self.config)
         connect(m, flipped(self.host), self.registers.bus)
         connect(m, sequencer.load, load.engine)
@@ -148,14 +156,8 @@ class Accelerator(wiring.Component):
         connect(m, sequencer.bus, manager.fetch)
         connect(m, load.bus, manager.load)
         connect(m, store.bus, manager.store)
-        if self.two_clocks:
-            connect(m, load.onchip, self.crossing.write)
-            connect(m, store.onchip, self.crossing.read)
-            connect(m, self.crossing.fast_write, self.router.write)
-            connect(m, self.crossing.fast_read, self.router.read)
-        else:
-            connect(m, load.onchip, self.router.write)
-            connect(m, store.onchip, self.router.read)
+        connect(m, load.onchip, self.router.write)
+        connect(m, store.onchip, self.router.read)
         connect(m, manager.axi, flipped(axi))
         m.d.comb += [
             traffic.read.eq(axi.r.valid & axi.r.ready),

@@ -15,8 +15,14 @@ from gemmary.registers import State
 READ_LATENCY = 2
 """Cycles from an accepted read request to its data: the RAM's own register, then its output register."""
 
+APART_READ_LATENCY = READ_LATENCY + 2
+"""The same of a scratchpad's port that has a clock of its own: with a register before the RAM and one behind the choice of the bank."""
+
 ACCUMULATE_DISTANCE = READ_LATENCY + 2
 """Least number of cycles between two accumulations into the same row, and from an accumulation until a read sees it."""
+
+SUM_LEAD = READ_LATENCY + 1
+"""Cycles from a row of the accumulate port of two clocks to the sum of its first column; that of column c comes c cycles later still."""
 
 OFFSET_BITS = 24
 """Byte offset of an instruction in its program."""
@@ -65,9 +71,6 @@ class Error(data.Struct):
 
 COUNTED_BITS = 8
 """Of a number of cycles that is told at once."""
-
-CROSSED_WRITES = CROSSED_READS = 16
-"""Writes and reads on their way to memories of another clock."""
 
 
 class Counted(data.Struct):
@@ -136,7 +139,7 @@ class WritePort(wiring.Signature):
 
 class AccumulatePort(wiring.Signature):
     """Adds a row of exact partial sums to an accumulator row (or overwrites it). Always accepted; the same row again no
-    sooner than ACCUMULATE_DISTANCE cycles later."""
+    sooner than ACCUMULATE_DISTANCE cycles later. With two clocks it is *skewed*: ``data`` of column c come SUM_LEAD + c cycles later."""
 
     def __init__(self, config: Config):
         super().__init__(
@@ -150,16 +153,11 @@ class AccumulatePort(wiring.Signature):
 
 
 class OnchipWritePort(wiring.Signature):
-    """Granule writes into any space, seen from the load engine (or the host window). ``address`` is inside the space.
+    """Granule writes into any space, seen from the load engine (or the host window). ``address`` is inside the space."""
 
-    With ``crossed`` the memories have another clock: what is accepted is on its way, and ``written`` says later, once for each
-    write in their order, that a memory has taken it.
-    """
-
-    def __init__(self, config: Config, crossed: bool = False):
+    def __init__(self, config: Config):
         super().__init__(
-            ({"written": In(1)} if crossed else {})
-            | {
+            {
                 "valid": Out(1),
                 "space": Out(isa.Space),
                 "address": Out(16),
@@ -170,16 +168,11 @@ class OnchipWritePort(wiring.Signature):
 
 
 class OnchipReadPort(wiring.Signature):
-    """Granule reads from activation, weight or accumulator, seen from the store engine (or the host window).
+    """Granule reads from activation, weight or accumulator, seen from the store engine (or the host window)."""
 
-    With ``crossed`` the memories have another clock: data come in order in the cycles of ``arrived``, and must be taken. At most CROSSED_READS
-    requests may be waiting for theirs.
-    """
-
-    def __init__(self, config: Config, crossed: bool = False):
+    def __init__(self, config: Config):
         super().__init__(
-            ({"arrived": In(1)} if crossed else {})
-            | {
+            {
                 "valid": Out(1),
                 "space": Out(isa.Space),
                 "address": Out(16),

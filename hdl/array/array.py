@@ -2,13 +2,13 @@
 
 from amaranth import Cat, Const, Module, Signal, signed
 from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from gemmary.config import Config
 
 from .cell import Cell
 from .multiplier import WORD, DotProduct
-from .skew import Skew, deskew, skew
+from .skew import Skew, Sums, skew, sums_latency
 from .window import Window
 
 
@@ -61,6 +61,8 @@ class SystolicArray(wiring.Component):
 
     So tiles of ``rows`` activation words follow each other without a gap.
 
+    With ``lead`` the sums are not aligned: that of column c comes ``lead`` + c cycles after ``o.valid``.
+
     ``i.window``: column c sums channel c alone, over the words of the window that ends with this one (`Window`), times rows 0 to 8
     of the tile. Latency and throughput are the same.
     """
@@ -68,10 +70,11 @@ class SystolicArray(wiring.Component):
     WEIGHTS_BEFORE_SWAP = 1
     WEIGHTS_AFTER_SWAP = 0
 
-    def __init__(self, config: Config, multiplier: type = DotProduct):
+    def __init__(self, config: Config, multiplier: type = DotProduct, lead: int | None = None):
         self.config, self.multiplier = config, multiplier
         self.blocks = config.rows // config.dot
-        self.latency = config.array_depth + multiplier.latency + 1
+        self.lead = lead
+        self.latency = sums_latency(config, config.array_depth + multiplier.latency + 1, lead)
         super().__init__(
             {
                 "i": In(ActivationSignature(config)),
@@ -136,9 +139,7 @@ class SystolicArray(wiring.Component):
         return window.taps
 
     def _sums(self, m, sums):
-        m.submodules.deskew = aligned = Skew(self.config.psum_bits, deskew(self.config.columns))
-        m.d.comb += [lane.eq(column) for lane, column in zip(aligned.i, sums)]
-        m.d.comb += [out.eq(lane) for out, lane in zip(self.o.data, aligned.o)]
-        valid = Signal(self.latency)
-        m.d.sync += valid.eq(Cat(self.i.valid, valid))
-        m.d.comb += self.o.valid.eq(valid[-1])
+        config = self.config
+        m.submodules.sums = end = Sums(self.o.signature, config.psum_bits, config.columns, self.latency, self.lead)
+        m.d.comb += [end.valid.eq(self.i.valid), *(lane.eq(column) for lane, column in zip(end.sums, sums))]
+        connect(m, end.o, flipped(self.o))

@@ -8,7 +8,16 @@ from gemmary.config import SEMAPHORES, Config
 from gemmary.isa import Cause, Opcode
 from gemmary.registers import State
 
-from ..interfaces import ACCUMULATE_DISTANCE, OFFSET_BITS, READ_LATENCY, AccumulatePort, EngineSignature, ReadPort
+from ..interfaces import (
+    ACCUMULATE_DISTANCE,
+    APART_READ_LATENCY,
+    OFFSET_BITS,
+    READ_LATENCY,
+    SUM_LEAD,
+    AccumulatePort,
+    EngineSignature,
+    ReadPort,
+)
 from ..stream.queue import Queue
 from .array import SystolicArray
 from .delay import Delay, RamDelay
@@ -38,16 +47,23 @@ class TensorEngine(wiring.Component):
     ``i`` takes an instruction when the feeder has read the last weights of the one before it, and the sequencer has begun
     that one. An address outside its memory is an error ADDRESS when its row would have been issued: rows before it are
     completed, it and all after it are not. ``halt`` stops the issue, and the requests, in the same cycle.
+
+    ``apart``: it has a clock of its own, with memories that never refuse it. Their data come APART_READ_LATENCY cycles later, and the accumulate port
+    is skewed, so that a row is in the accumulator some cycles later.
     """
 
-    def __init__(self, config: Config, multiplier: type = DotProduct):
-        self.config = config
-        self.array = (PairArray if config.multiplier == "pair" else SystolicArray)(config, multiplier)
-        self.latency = READ_LATENCY + INJECT + self.array.latency
+    def __init__(self, config: Config, multiplier: type = DotProduct, apart: bool = False):
+        self.config, self.apart = config, apart
+        array, lead = PairArray if config.multiplier == "pair" else SystolicArray, SUM_LEAD if apart else None
+        self.array = array(config, multiplier, lead)
+        self.read_latency = APART_READ_LATENCY if apart else READ_LATENCY
+        self.latency = self.read_latency + INJECT + self.array.latency
+        # From the accumulate port until the last column of a row can be read.
+        self.visible = SUM_LEAD + 2 + config.columns if apart else ACCUMULATE_DISTANCE
         # The rules of the array and what the feeder promises (a word 1 cycle after a swap at the soonest; all words requested in
         # the cycle of the next swap at the latest) meet without a cycle to spare.
-        assert READ_LATENCY + 1 - (READ_LATENCY + INJECT) >= self.array.WEIGHTS_AFTER_SWAP
-        assert READ_LATENCY + INJECT - READ_LATENCY >= self.array.WEIGHTS_BEFORE_SWAP
+        assert 1 - INJECT >= self.array.WEIGHTS_AFTER_SWAP
+        assert INJECT >= self.array.WEIGHTS_BEFORE_SWAP
         super().__init__(
             {
                 "engine": Out(EngineSignature(Opcode.MATMUL)),
@@ -59,7 +75,7 @@ class TensorEngine(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.feeder = self.feeder = WeightFeeder(self.config)
+        m.submodules.feeder = self.feeder = WeightFeeder(self.config, self.read_latency)
         m.submodules.sequencer = self.sequencer = RowSequencer(self.config)
         m.submodules.issue = self.issue = Issue(self.config)
         m.submodules.array = self.array
@@ -109,11 +125,11 @@ class TensorEngine(wiring.Component):
     def _feed_array(self, m):
         """Words and weights from the scratchpads into the array."""
         issue, array, weight = self.issue, self.array, self.feeder.port
-        m.submodules.valid = valid = Delay(1, READ_LATENCY + INJECT, reset=True)
+        m.submodules.valid = valid = Delay(1, self.read_latency + INJECT, reset=True)
         beside = {"swap": 1, "read": 1, "constant": 8}
         if self.config.window_line:
             beside |= {name: getattr(array.i, name).shape() for name in ("window", "position")}
-        m.submodules.side = side = Delay(data.StructLayout(beside), READ_LATENCY)
+        m.submodules.side = side = Delay(data.StructLayout(beside), self.read_latency)
         word, swap = Signal(8 * self.config.rows, reset_less=True), Signal(reset_less=True)
         m.d.comb += [
             self.activation.valid.eq(issue.request),
@@ -159,11 +175,11 @@ class TensorEngine(wiring.Component):
     def _retire(self, m):
         """Instructions with all rows issued wait for their last row."""
         issue, done = self.issue, self.engine.done
-        cycles = self.latency + ACCUMULATE_DISTANCE
+        cycles = self.latency + self.visible
         # Two last rows may be neighbours; a third is `rows` cycles behind the first, because of the weights in between.
         layout = data.StructLayout({"signal": SEMAPHORES, "offset": OFFSET_BITS})
         m.submodules.retiring = self.retiring = retiring = Queue(layout, cycles // self.config.rows + 2)
-        visible = Signal(ACCUMULATE_DISTANCE)
+        visible = Signal(self.visible)
         m.d.sync += visible.eq(Cat(self.array.o.valid & self.beside.o.last, visible))
         m.d.comb += [
             retiring.i.valid.eq(issue.issued & issue.row.last),

@@ -17,7 +17,7 @@ LOOPS = ("n", "k", "ky", "kx")
 
 
 class WeightFeeder(wiring.Component):
-    """One tile after another: reads its ``rows`` words and sends them to the array, READ_LATENCY cycles after the request.
+    """One tile after another: reads its ``rows`` words and sends them to the array, ``read_latency`` cycles after the request.
 
     An instruction is taken in a cycle with ``load`` and ``ready``; ``ready`` is high while the feeder has nothing left to read
     or is accepted its last word. Its first request follows 1 cycle later; then one word a cycle, as long as the port accepts,
@@ -29,8 +29,8 @@ class WeightFeeder(wiring.Component):
     ``enable`` is low.
     """
 
-    def __init__(self, config: Config):
-        self.config = config
+    def __init__(self, config: Config, read_latency: int = READ_LATENCY):
+        self.config, self.read_latency = config, read_latency
         super().__init__(
             {
                 "load": In(1),
@@ -104,5 +104,5 @@ class WeightFeeder(wiring.Component):
         return address > words - self.config.rows if words < 1 << 16 else 0
 
     def _words(self, m, accepted):
-        m.submodules.valid = valid = Delay(1, READ_LATENCY, reset=True)
+        m.submodules.valid = valid = Delay(1, self.read_latency, reset=True)
         m.d.comb += [valid.i.eq(accepted), self.w.valid.eq(valid.o), self.w.data.eq(self.port.data)]

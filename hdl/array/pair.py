@@ -1,8 +1,8 @@
 """The systolic array with two multiply-accumulates a multiplier."""
 
-from amaranth import Cat, Const, Module, Signal, signed
+from amaranth import Const, Module, Signal, signed
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from gemmary.config import Config
 
@@ -11,7 +11,7 @@ from .delay import Delay
 from .multiplier import WORD, DotProduct
 from .pair_cell import PairCell, SideCell
 from .pair_term import TermBeats, WeightTerm
-from .skew import Skew, deskew, skew
+from .skew import Skew, Sums, skew, sums_latency
 
 
 class PairArray(wiring.Component):
@@ -38,11 +38,12 @@ class PairArray(wiring.Component):
     WEIGHTS_BEFORE_SWAP = 1
     WEIGHTS_AFTER_SWAP = 0
 
-    def __init__(self, config: Config, multiplier: type = DotProduct):
+    def __init__(self, config: Config, multiplier: type = DotProduct, lead: int | None = None):
         assert config.dot % 2 == config.columns % 2 == 0, "pairs of rows, and of columns"
         self.config, self.multiplier = config, multiplier
         self.blocks = config.rows // config.dot
-        self.latency = config.array_depth + multiplier.latency + 1
+        self.lead = lead
+        self.latency = sums_latency(config, config.array_depth + multiplier.latency + 1, lead)
         super().__init__(
             {
                 "i": In(ActivationSignature(config)),
@@ -130,13 +131,12 @@ class PairArray(wiring.Component):
     def _sums(self, m, sums, side):
         """The terms of the activations taken away, the columns aligned again."""
         bits, columns = self.config.psum_bits, self.config.columns
-        m.submodules.deskew = aligned = Skew(bits, deskew(columns))
-        for c, (column, lane, out) in enumerate(zip(sums, aligned.i, self.o.data)):
-            total = Signal(bits, name=f"sum_{c}", reset_less=True)
+        m.submodules.sums = end = Sums(self.o.signature, bits, columns, self.latency, self.lead)
+        m.d.comb += end.valid.eq(self.i.valid)
+        connect(m, end.o, flipped(self.o))
+        for c, (column, lane) in enumerate(zip(sums, end.sums)):
+            total = Signal(signed(bits), name=f"sum_{c}", reset_less=True)
             term = Signal(signed(bits - 1), name=f"side_term_{c}", reset_less=True)
             m.d.sync += [term.eq(side), total.eq(column - term)]
-            m.d.comb += [lane.eq(total), out.eq(aligned.o[c])]
+            m.d.comb += lane.eq(total)
             side = term
-        valid = Signal(self.latency)
-        m.d.sync += valid.eq(Cat(self.i.valid, valid))
-        m.d.comb += self.o.valid.eq(valid[-1])

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from amaranth import Module
+from amaranth import Module, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -37,3 +37,29 @@ def skew(lanes: int) -> list[int]:
 def deskew(lanes: int) -> list[int]:
     """Aligns lanes of which each comes one cycle later than the one before it."""
     return list(reversed(range(lanes)))
+
+
+class Sums(wiring.Component):
+    """The end of an array: ``sums``, each column's a cycle later than that of the one before it, as rows ``o`` that follow ``valid`` by
+    ``latency`` cycles. With ``lead`` they stay as they are: ``o.valid`` goes ``lead`` cycles before the sum of the first column."""
+
+    def __init__(self, signature, bits: int, columns: int, latency: int, lead: int | None):
+        self.bits, self.columns, self.latency, self.lead = bits, columns, latency, lead
+        super().__init__({"valid": In(1), "sums": In(signed(bits)).array(columns), "o": Out(signature)})
+
+    def elaborate(self, platform):
+        m = Module()
+        aligned = self.sums
+        if self.lead is None:
+            m.submodules.deskew = lanes = Skew(self.bits, deskew(self.columns))
+            m.d.comb += [lane.eq(column) for lane, column in zip(lanes.i, self.sums)]
+            aligned = lanes.o
+        m.submodules.valid = valid = Delay(1, self.latency, reset=True)
+        m.d.comb += [valid.i.eq(self.valid), self.o.valid.eq(valid.o)]
+        m.d.comb += [out.eq(lane) for out, lane in zip(self.o.data, aligned)]
+        return m
+
+
+def sums_latency(config, aligned: int, lead: int | None) -> int:
+    """Of an array whose rows come ``aligned`` cycles after their activations, from those to ``o.valid``."""
+    return aligned if lead is None else aligned - (config.columns - 1) - lead

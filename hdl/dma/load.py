@@ -1,6 +1,6 @@
 """The load engine: external memory to on-chip memory."""
 
-from amaranth import Module, Mux, Signal, unsigned
+from amaranth import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import Out, connect, flipped
 
@@ -8,7 +8,7 @@ from gemmary.config import Config
 from gemmary.isa import Cause, Opcode
 from gemmary.registers import State
 
-from ..interfaces import CROSSED_WRITES, BurstReadSignature, EngineSignature, OnchipWritePort
+from ..interfaces import BurstReadSignature, EngineSignature, OnchipWritePort
 from ..stream.queue import Queue
 from .bursts import BurstSplitter
 from .gather import Gather
@@ -32,9 +32,6 @@ class LoadEngine(wiring.Component):
     are not all in the space (nothing of the run is requested), a transposed block has more than bus_bytes rows or columns
     (likewise), or one of its columns is not in the space. BUS_READ: a beat came with an error.
 
-    ``crossed``: the memories have another clock. An instruction is complete, and a later one can fail, when they have taken all
-    granules before.
-
         engine.i ─┬► retirement ◄──────────────────────── finished or failed ─┐
                   ├► formats ──────────────────────────┐                      │
                   └► runs ─► splitter ─┬► transfers ─► sequencer ─► gather ─┬─┴► onchip
@@ -43,13 +40,13 @@ class LoadEngine(wiring.Component):
                                                         └── bus.response
     """
 
-    def __init__(self, config: Config, crossed: bool = False):
-        self.config, self.crossed = config, crossed
+    def __init__(self, config: Config):
+        self.config = config
         super().__init__(
             {
                 "engine": Out(EngineSignature(Opcode.LOAD)),
                 "bus": Out(BurstReadSignature(config)),
-                "onchip": Out(OnchipWritePort(config, crossed)),
+                "onchip": Out(OnchipWritePort(config)),
             }
         )
 
@@ -193,22 +190,6 @@ class LoadEngine(wiring.Component):
             self.engine.error.eq(retirement.error),
             self.engine.offset.eq(retirement.offset),
         ]
-        if self.crossed:
-            self._await_memories(m, good)
-
-    def _await_memories(self, m, good):
-        """Ends and errors wait for the granules that are on their way."""
-        onchip, retirement, o = self.onchip, self.retirement, self.gather.o
-        m.submodules.ends = ends = Queue(unsigned(1), CROSSED_WRITES)
-        m.d.comb += [
-            ends.i.valid.eq(onchip.valid & onchip.ready),
-            ends.i.payload.eq(o.payload.end),
-            ends.o.ready.eq(onchip.written),
-            retirement.finished.eq(onchip.written & ends.o.payload),
-            retirement.failed.eq(o.valid & ~good & ~ends.o.valid),
-        ]
-        with m.If(o.valid & ~good & ends.o.valid):
-            m.d.comb += o.ready.eq(0)
 
     def _state(self, m):
         engine, request, beat, onchip = self.engine, self.bus.request, self.sequencer.o, self.onchip

@@ -8,7 +8,7 @@ from gemmary import isa
 from gemmary.config import Config
 from gemmary.isa import Space
 
-from ..interfaces import CROSSED_READS, READ_LATENCY, OnchipReadPort
+from ..interfaces import READ_LATENCY, OnchipReadPort
 from ..stream.queue import Queue
 from .hold import offered
 from .runs import ONCHIP_BITS
@@ -23,21 +23,21 @@ class GranuleReader(wiring.Component):
     ``i``: ``granules`` (at least 1) consecutive ones from ``address`` in ``space``. One granule a cycle, also when each run
     is one granule. Requests only what ``o`` has room for, since data on ``onchip`` may not be stalled. With ``stop`` no
     new request is offered. Latency from ``i`` to ``o``: 5 cycles. ``i`` and ``o`` are queues: nothing is combinational from
-    them to ``onchip``. With ``crossed`` the memories have another clock: latency and credits are those of the crossing.
+    them to ``onchip``.
 
         i ─► queue ─► address ─► onchip ┄ 2 cycles ┄► queue ─► o
                          ▲ credits ◄───────────────────────┘
     """
 
-    def __init__(self, config: Config, crossed: bool = False):
-        self.config, self.crossed = config, crossed
+    def __init__(self, config: Config):
+        self.config = config
         count = range(isa.MAX_LENGTH // config.bus_bytes + 1)
         run = data.StructLayout({"address": unsigned(ONCHIP_BITS), "space": Space, "granules": count})
         super().__init__(
             {
                 "i": In(stream.Signature(run)),
                 "o": Out(stream.Signature(unsigned(8 * config.bus_bytes))),
-                "onchip": Out(OnchipReadPort(config, crossed)),
+                "onchip": Out(OnchipReadPort(config)),
                 "stop": In(1),
             }
         )
@@ -45,14 +45,13 @@ class GranuleReader(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         onchip = self.onchip
-        depth = CROSSED_READS if self.crossed else BUFFER
-        m.submodules.buffer = buffer = Queue(unsigned(8 * self.config.bus_bytes), depth)
+        m.submodules.buffer = buffer = Queue(unsigned(8 * self.config.bus_bytes), BUFFER)
         connect(m, buffer.o, flipped(self.o))
         m.submodules.runs = runs = Queue(self.i.payload.shape(), 2)
         connect(m, flipped(self.i), runs.i)
         run = Signal(self.i.payload.shape(), reset_less=True)
         valid, last = Signal(), Signal()
-        credits = Signal(range(depth + 1), init=depth)
+        credits = Signal(range(BUFFER + 1), init=BUFFER)
 
         asked = onchip.valid & onchip.ready
         m.d.comb += [
@@ -67,13 +66,9 @@ class GranuleReader(wiring.Component):
         with m.Elif(asked):
             m.d.sync += [valid.eq(~last), run.address.eq(run.address + 1), run.granules.eq(run.granules - 1)]
 
-        if self.crossed:
-            arrived = onchip.arrived
-        else:
-            arriving = Signal(READ_LATENCY)
-            m.d.sync += arriving.eq(arriving << 1 | asked)
-            arrived = arriving[-1]
-        m.d.comb += [buffer.i.valid.eq(arrived), buffer.i.payload.eq(onchip.data)]
+        arriving = Signal(READ_LATENCY)
+        m.d.sync += arriving.eq(arriving << 1 | asked)
+        m.d.comb += [buffer.i.valid.eq(arriving[-1]), buffer.i.payload.eq(onchip.data)]
 
         taken = self.o.valid & self.o.ready
         with m.If(asked & ~taken):

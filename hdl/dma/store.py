@@ -28,8 +28,7 @@ class StoreEngine(wiring.Component):
 
     An instruction is done one cycle after its last OKAY. ADDRESS: a run's granules are not all in the space; nothing of it
     is read or written, and earlier runs are. BUS_WRITE: a response was an error; later bursts may have been written.
-    After an error or ``halt`` the data that accepted requests are still owed is sent without strobes. ``crossed``: the memories
-    have another clock, and the latency is longer.
+    After an error or ``halt`` the data that accepted requests are still owed is sent without strobes.
 
         engine.i ─► runs ─┬► reader ─► onchip ┄► granules ─► scatter ─► bus.data
                           └► splitter ─┬► bursts ───────────────┘
@@ -37,13 +36,13 @@ class StoreEngine(wiring.Component):
                                        └► pending ◄─ bus.response ─► engine.done
     """
 
-    def __init__(self, config: Config, crossed: bool = False):
-        self.config, self.crossed = config, crossed
+    def __init__(self, config: Config):
+        self.config = config
         super().__init__(
             {
                 "engine": Out(EngineSignature(Opcode.STORE)),
                 "bus": Out(BurstWriteSignature(config)),
-                "onchip": Out(OnchipReadPort(config, crossed)),
+                "onchip": Out(OnchipReadPort(config)),
             }
         )
 
@@ -53,7 +52,7 @@ class StoreEngine(wiring.Component):
         tag = data.StructLayout({"shift": range(size), "tail": range(size), "extra": 1, "end": 1})
         m.submodules.runs = self.runs = RunGenerator(config, Opcode.STORE)
         m.submodules.splitter = self.splitter = BurstSplitter(config, tag)
-        m.submodules.reader = self.reader = GranuleReader(config, self.crossed)
+        m.submodules.reader = self.reader = GranuleReader(config)
         beats = range(self.splitter.block_beats)
         m.submodules.bursts = self.bursts = Queue(burst_layout(config, beats), config.outstanding)
         m.submodules.scatter = self.scatter = Scatter(config, beats)

@@ -31,18 +31,19 @@ class RamSignature(wiring.Signature):
 
 
 class Ram(wiring.Component):
-    """The portable RAM: ``depth`` words of ``width`` bits, registered output (READ_LATENCY 2)."""
+    """The portable RAM: ``depth`` words of ``width`` bits, registered output (READ_LATENCY 2). Written in ``write_domain``."""
 
-    def __init__(self, depth: int, width: int, parts: int = 1):
+    def __init__(self, depth: int, width: int, parts: int = 1, write_domain: str = "sync"):
         assert width % parts == 0
-        self.depth, self.width, self.parts = depth, width, parts
+        self.depth, self.width, self.parts, self.write_domain = depth, width, parts, write_domain
         super().__init__(RamSignature(depth, width, parts))
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.memory = memory = Memory(shape=self.width, depth=self.depth, init=[], attrs=NO_CHECK)
         read = memory.read_port(domain="sync")
-        write = memory.write_port(granularity=self.width // self.parts if self.parts > 1 else None)
+        granularity = self.width // self.parts if self.parts > 1 else None
+        write = memory.write_port(domain=self.write_domain, granularity=granularity)
         output = Signal(self.width, reset_less=True)
         fetched = Signal()
         m.d.comb += [

@@ -6,7 +6,8 @@ from amaranth import Array, Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
-from ..interfaces import READ_LATENCY, ReadPort, WritePort
+from ..interfaces import APART_READ_LATENCY, READ_LATENCY, ReadPort, WritePort
+from .dual_ram import DualRam
 from .ram import Ram
 
 
@@ -43,10 +44,16 @@ class Scratchpad(wiring.Component):
     of that width). In every cycle a bank serves one read and one write (``kind`` "1r1w") or one access ("1rw"); the others
     wait. Read data follow READ_LATENCY cycles after an accepted request. Throughput: one request a port a cycle as long as
     banks differ.
+
+    With ``apart``, a clock domain, the first port, which must read whole words, belongs to that and has every bank to itself ("1rw" is what the
+    others have): it never waits, and its data follow APART_READ_LATENCY of its cycles later.
     """
 
-    def __init__(self, words: int, word_bytes: int, banks: int, ports: list[Port], kind: str = "1r1w"):
-        self.words, self.word_bytes, self.banks, self.ports, self.kind = words, word_bytes, banks, ports, kind
+    def __init__(
+        self, words: int, word_bytes: int, banks: int, ports: list[Port], kind: str = "1r1w", apart: str | None = None
+    ):
+        self.words, self.word_bytes, self.banks, self.ports = words, word_bytes, banks, ports
+        self.kind, self.apart = "1rw" if apart else kind, apart
         # The finest write enable that any port needs.
         self.part_bytes = min([p.bytes // p.parts for p in ports if p.kind == "write"], default=word_bytes)
         super().__init__(
@@ -64,13 +71,16 @@ class Scratchpad(wiring.Component):
         m = Module()
         rams = []
         for b in range(self.banks):
-            ram = Ram(self.words // self.banks, 8 * self.word_bytes, self.word_bytes // self.part_bytes)
+            shape = self.words // self.banks, 8 * self.word_bytes, self.word_bytes // self.part_bytes
+            ram = DualRam(*shape, self.apart) if self.apart else Ram(*shape)
             m.submodules[f"bank_{b}"] = ram
             rams.append(ram)
 
         bank_bits = (self.banks - 1).bit_length()
         taken = {"read": [0] * self.banks, "write": [0] * self.banks}
-        for port in self.ports:
+        if self.apart:
+            self.serve_apart(m, rams, wiring.flipped(getattr(self, self.ports[0].name)))
+        for port in self.ports[1:] if self.apart else self.ports:
             client = wiring.flipped(getattr(self, port.name))
             slice_bits = (self.word_bytes // port.bytes - 1).bit_length()
             word = client.address[slice_bits:]
@@ -116,3 +126,19 @@ class Scratchpad(wiring.Component):
             chosen, part = next_chosen, next_part
         word = Array(ram.read_data for ram in rams)[chosen] if self.banks > 1 else rams[0].read_data
         m.d.comb += client.data.eq(word.word_select(part, 8 * port.bytes) if len(part) else word)
+
+    def serve_apart(self, m, rams, client):
+        """Registers before the RAMs and behind the choice of the bank: both are far from the engine, and there are many RAMs."""
+        address, domain = Signal.like(client.address, name="apart_address", reset_less=True), m.d[self.apart]
+        domain += address.eq(client.address)
+        m.d.comb += client.ready.eq(1)
+        chosen = bank_of(address, self.banks)
+        for stage in range(READ_LATENCY):
+            following = Signal(range(self.banks), name=f"apart_bank_{stage}", reset_less=True)
+            domain += following.eq(chosen)
+            chosen = following
+        word = Signal(8 * self.word_bytes, name="apart_word", reset_less=True)
+        domain += word.eq(Array(ram.tensor_data for ram in rams)[chosen])
+        m.d.comb += client.data.eq(word)
+        for ram in rams:
+            m.d.comb += ram.tensor_address.eq(address[(self.banks - 1).bit_length() :])
