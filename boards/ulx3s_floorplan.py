@@ -50,6 +50,55 @@ PAIR: Rules = {
 """16 columns of a pair array of two rows of cells, with 2 banks of activations."""
 
 
+# With two clocks every RAM has two true ports, and there are two copies of the sums.
+
+COPIES = 4
+"""Block RAMs of a column's sums: two halves, twice."""
+
+
+def _apart_sums(copy: int, column: int, half: int):
+    """Below the column."""
+    number = 2 * copy + half
+    if column < LAST:
+        return 1, column + 1, number
+    block = LAST - 2 * (column - LAST)
+    return (2, block, 2 + number) if number < 2 else (2, block - 1, number - 2)
+
+
+def _apart_weight(part: int, nibble: int):
+    """Beside the column, between its two rows of cells; those of the last columns below them."""
+    column, number = divmod(16 * part + nibble, 2)
+    return (0, column + 1, number) if column < LAST else (2, LAST - 2 * (column - LAST), number)
+
+
+LEFT = (
+    [(row, 0, number) for row in (0, 1) for number in range(4)]
+    + [(0, block, number) for block in range(1, 5) for number in (2, 3)]
+    + [(row, block, number) for block in range(5) for row in (2, 3) for number in range(4)]
+    + [(3, block, number) for block in (5, 6) for number in range(4)]
+)
+"""Nearest to where the activations enter the array, of what the columns leave."""
+RIGHT = [(0, block, number) for block in range(5, 11) for number in (2, 3)] + [
+    (3, block, number) for block in range(7, 13) for number in range(4)
+]
+
+
+def _apart_activation(bank: int, part: int, nibble: int):
+    """A nibble of both banks together."""
+    return LEFT[2 * (4 * part + nibble) + bank]
+
+
+APART: Rules = {
+    r"(?:.*\.)?activation\.bank_(\d+)\.part_(\d+)\.0\.(\d+)": _apart_activation,
+    r"(?:.*\.)?accumulator\.column_(\d+)\.memory\.0\.(\d+)": lambda column, half: _apart_sums(0, column, half),
+    r"(?:.*\.)?accumulator\.copy_(\d+)\.memory\.0\.(\d+)": lambda column, half: _apart_sums(1, column, half),
+    r"(?:.*\.)?weight\.bank_0\.part_(\d+)\.0\.(\d+)": _apart_weight,
+    r".*\.parameter\.bank_0\.memory\.0\.(\d+)": lambda part: (0, 11, 2 + part) if part < 2 else (0, 12, part),
+    r"system\.memory\.lane_(\d+)\.memory\.0\.(\d+)": lambda byte, part: RIGHT[4 * byte + part],
+}
+"""The same array with a clock of its own."""
+
+
 def place(netlist: dict, config: Config) -> int:
     """Pins the block RAMs of ``netlist``; returns how many."""
     return place_block_rams(netlist, PAIR if config.multiplier == "pair" else PLAIN)

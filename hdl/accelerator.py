@@ -20,7 +20,7 @@ from .interfaces import AxiSignature, RegisterBus
 from .memory.accumulator import Accumulator
 from .memory.dual_accumulator import DualAccumulator
 from .memory.router import Router
-from .memory.scratchpad import Port, Scratchpad
+from .memory.scratchpad import Apart, Port, Scratchpad
 from .nano.accelerator import NanoAccelerator
 from .vector.engine import VectorEngine
 
@@ -32,8 +32,8 @@ def accelerator_of(config: Config, two_clocks: bool = False) -> wiring.Component
     return Accelerator(config, two_clocks=two_clocks) if config.dma else NanoAccelerator(config)
 
 
-def activation_memory(config: Config, apart: str | None = None) -> Scratchpad:
-    """The activation scratchpad, ports in order of priority; that of the tensor engine in domain ``apart``."""
+def activation_memory(config: Config, apart: Apart | None = None) -> Scratchpad:
+    """The activation scratchpad, ports in order of priority; that of the tensor engine may be ``apart``."""
     ports = [
         Port("tensor", "read", config.rows),
         Port("result", "write", config.columns, config.lane_groups),
@@ -46,8 +46,8 @@ def activation_memory(config: Config, apart: str | None = None) -> Scratchpad:
     return Scratchpad(*shape, ports, config.scratchpad_ports, apart)
 
 
-def weight_memory(config: Config, apart: str | None = None) -> Scratchpad:
-    """The weight scratchpad, ports in order of priority; that of the tensor engine in domain ``apart``."""
+def weight_memory(config: Config, apart: Apart | None = None) -> Scratchpad:
+    """The weight scratchpad, ports in order of priority; that of the tensor engine may be ``apart``."""
     ports = [
         Port("tensor", "read", config.columns),
         Port("load", "write", config.bus_bytes),
@@ -99,11 +99,14 @@ class Accelerator(wiring.Component):
 
     def _tensor_apart(self, m):
         """The same with a clock of its own, and what stands for the control there."""
-        engine = ResetInserter(crossing_flush := Signal())(TensorEngine(self.config, self.multiplier, apart=True))
+        config, flush = self.config, Signal()
+        self.activation = activation_memory(config, Apart(FAST))
+        self.weight = weight_memory(config, Apart(FAST, skewed=True))
+        self.accumulator = DualAccumulator(config)
+        latencies = self.activation.apart_latency, self.weight.apart_latency
+        engine = ResetInserter(flush)(TensorEngine(config, self.multiplier, latencies))
         m.submodules.tensor = self.tensor = DomainRenamer(FAST)(engine)
         m.submodules.crossing = crossing = TensorCrossing()
-        self.activation, self.weight = activation_memory(self.config, FAST), weight_memory(self.config, FAST)
-        self.accumulator = DualAccumulator(self.config)
         status = self.sequencer.control.status
         connect(m, self.sequencer.tensor, crossing.tensor)
         connect(m, crossing.fast_tensor, self.tensor.engine)
@@ -111,7 +114,7 @@ class Accelerator(wiring.Component):
         m.d.comb += [
             crossing.resetting.eq(status.resetting),
             crossing.counting.eq(status.busy),
-            crossing_flush.eq(crossing.fast_flush),
+            flush.eq(crossing.fast_flush),
         ]
 
     def _compute(self, m):

@@ -13,6 +13,8 @@ _ZEROS = re.compile(
 )
 _NO_CHECK = "attribute \\no_rw_check"
 _COLLISION = re.compile(r"(parameter \\COLLISION_X_MASK (\d+)')0+$", re.MULTILINE)
+_PORT = re.compile(r"^\s*cell \$mem(rd|wr)_v2 .*?^\s*end$", re.MULTILINE | re.DOTALL)
+_CLOCK = re.compile(r"^\s*connect \\CLK (.*)$", re.MULTILINE)
 _INITIAL = re.compile(r"^\s*attribute \\init .*\n", re.MULTILINE)
 
 
@@ -31,12 +33,21 @@ def forget_collisions(rtlil: str) -> str:
     """Where a memory has the attribute ``no_rw_check``, a read in the cycle of a write to the same word gives anything.
 
     Yosys heeds the attribute only while it makes read ports of registers, and Amaranth's have theirs already. Without this
-    every block RAM that cannot give the old word gets a copy of what is written, a comparator and a multiplexer.
+    every block RAM that cannot give the old word gets a copy of what is written, a comparator and a multiplexer. Ports with different
+    clocks have no cycle in common, so Yosys wants nothing said of them.
     """
 
     def relax(module: re.Match) -> str:
         text = module[0]
-        return _COLLISION.sub(lambda port: port[1] + "1" * int(port[2]), text) if _NO_CHECK in text else text
+        if _NO_CHECK not in text:
+            return text
+        writers = {_CLOCK.search(port[0])[1] for port in _PORT.finditer(text) if port[1] == "wr"}
+
+        def relax_port(port: re.Match) -> str:
+            alike = writers == {_CLOCK.search(port[0])[1]}
+            return _COLLISION.sub(lambda mask: mask[1] + "1" * int(mask[2]), port[0]) if alike else port[0]
+
+        return _PORT.sub(relax_port, text)
 
     return _MODULE.sub(relax, rtlil)
 

@@ -61,7 +61,8 @@ class SystolicArray(wiring.Component):
 
     So tiles of ``rows`` activation words follow each other without a gap.
 
-    With ``lead`` the sums are not aligned: that of column c comes ``lead`` + c cycles after ``o.valid``.
+    With ``lead`` neither weights nor sums are aligned: the weight of column c comes c cycles after ``w.valid``, its sum ``lead`` + c cycles
+    after ``o.valid``.
 
     ``i.window``: column c sums channel c alone, over the words of the window that ends with this one (`Window`), times rows 0 to 8
     of the tile. Latency and throughput are the same.
@@ -110,7 +111,7 @@ class SystolicArray(wiring.Component):
 
     def _weights(self, m):
         """The buses of the columns, each a cycle later than the one before it, and the load flags that enter on the left."""
-        m.submodules.weight_skew = buses = Skew(signed(8), skew(self.config.columns))
+        m.submodules.weight_skew = buses = Skew(signed(8), skew(self.config.columns) if self.lead is None else [1] * self.config.columns)
         m.d.comb += [bus.eq(weight) for bus, weight in zip(buses.i, self.w.data)]
         row = Signal(range(self.config.rows))
         with m.If(self.w.valid):

@@ -10,7 +10,6 @@ from gemmary.registers import State
 
 from ..interfaces import (
     ACCUMULATE_DISTANCE,
-    APART_READ_LATENCY,
     OFFSET_BITS,
     READ_LATENCY,
     SUM_LEAD,
@@ -48,18 +47,20 @@ class TensorEngine(wiring.Component):
     that one. An address outside its memory is an error ADDRESS when its row would have been issued: rows before it are
     completed, it and all after it are not. ``halt`` stops the issue, and the requests, in the same cycle.
 
-    ``apart``: it has a clock of its own, with memories that never refuse it. Their data come APART_READ_LATENCY cycles later, and the accumulate port
-    is skewed, so that a row is in the accumulator some cycles later.
+    ``read_latencies``: it has a clock of its own, with memories that never refuse it; activations and weights come so many cycles after their
+    requests, and weights and sums are skewed, so that a row is in the accumulator some cycles later.
     """
 
-    def __init__(self, config: Config, multiplier: type = DotProduct, apart: bool = False):
-        self.config, self.apart = config, apart
-        array, lead = PairArray if config.multiplier == "pair" else SystolicArray, SUM_LEAD if apart else None
+    def __init__(
+        self, config: Config, multiplier: type = DotProduct, read_latencies: tuple[int, int] | None = None
+    ):
+        self.config = config
+        self.read_latency, self.weight_latency = read_latencies or (READ_LATENCY, READ_LATENCY)
+        array, lead = PairArray if config.multiplier == "pair" else SystolicArray, SUM_LEAD if read_latencies else None
         self.array = array(config, multiplier, lead)
-        self.read_latency = APART_READ_LATENCY if apart else READ_LATENCY
         self.latency = self.read_latency + INJECT + self.array.latency
-        # From the accumulate port until the last column of a row can be read.
-        self.visible = SUM_LEAD + 2 + config.columns if apart else ACCUMULATE_DISTANCE
+        # From the accumulate port until every column of a row can be read.
+        self.visible = SUM_LEAD + 2 + config.columns if read_latencies else ACCUMULATE_DISTANCE
         # The rules of the array and what the feeder promises (a word 1 cycle after a swap at the soonest; all words requested in
         # the cycle of the next swap at the latest) meet without a cycle to spare.
         assert 1 - INJECT >= self.array.WEIGHTS_AFTER_SWAP
@@ -130,13 +131,16 @@ class TensorEngine(wiring.Component):
         if self.config.window_line:
             beside |= {name: getattr(array.i, name).shape() for name in ("window", "position")}
         m.submodules.side = side = Delay(data.StructLayout(beside), self.read_latency)
+        # Weights are not to come sooner than the activations of the tile before them.
+        m.submodules.later = later = Delay(len(weight.address), self.read_latency - self.weight_latency)
         word, swap = Signal(8 * self.config.rows, reset_less=True), Signal(reset_less=True)
         m.d.comb += [
             self.activation.valid.eq(issue.request),
             self.activation.address.eq(issue.row.activation),
             issue.ready.eq(self.activation.ready),
+            later.i.eq(weight.address),
             self.weight.valid.eq(weight.valid),
-            self.weight.address.eq(weight.address),
+            self.weight.address.eq(later.o),
             weight.ready.eq(self.weight.ready),
             weight.data.eq(self.weight.data),
             array.w.valid.eq(self.feeder.w.valid),

@@ -76,7 +76,7 @@ class PairArray(wiring.Component):
         """The buses of the columns, each a cycle later than the one before it; the load flags that enter on the left; and what
         the sums of a column begin with."""
         columns, latency = self.config.columns, self.multiplier.latency
-        m.submodules.weight_skew = buses = Skew(signed(8), skew(columns))
+        m.submodules.weight_skew = buses = Skew(signed(8), skew(columns) if self.lead is None else [1] * columns)
         m.d.comb += [bus.eq(weight) for bus, weight in zip(buses.i, self.w.data)]
         row = Signal(range(self.config.rows))
         with m.If(self.w.valid):

@@ -66,19 +66,22 @@ class DualAccumulator(wiring.Component):
 
         row = Signal(data.ArrayLayout(signed(32), columns))
         read = self._read(m, row)
-        mask, words = foreign.o.payload.mask, foreign.o.payload.data
+        passing = foreign.o.payload
         for c, psum in enumerate(self.accumulate.data):
             at_read, at_sum, at_write = (beats[c + 1 + later] for later in (0, READ_LATENCY, READ_LATENCY + 1))
             own = DomainRenamer(FAST)(Ram(config.accumulator_words, 32))
             copy = Ram(config.accumulator_words, 32, write_domain=FAST)
             m.submodules[f"column_{c}"], m.submodules[f"copy_{c}"] = own, copy
             total = Signal(signed(32), name=f"total_{c}", reset_less=True)
-            word = words.word_select(c % (len(words) // 32), 32).as_signed()
+            # What is written stands still while its row passes, so that it is there in time.
+            held = Signal(passing.shape(), name=f"held_{c}", reset_less=True)
+            m.d[FAST] += held.eq(passing)
+            passing, word = held, held.data.word_select(c % (len(held.data) // 32), 32).as_signed()
             previous = Mux(at_sum.overwrite, 0, own.read_data.as_signed())
             m.d[FAST] += total.eq(previous + Mux(at_sum.foreign, word, psum))
             for ram in (own, copy):
                 m.d.comb += [
-                    ram.write_enable.eq(at_write.valid & (~at_write.foreign | mask[c])),
+                    ram.write_enable.eq(at_write.valid & (~at_write.foreign | held.mask[c])),
                     ram.write_address.eq(at_write.row),
                     ram.write_data.eq(total),
                 ]

@@ -11,14 +11,15 @@ from .ram import NO_CHECK, RamSignature
 class DualRam(wiring.Component):
     """A ``1rw`` RAM in ``sync``, with one more port to read it in ``domain``: two true ports of a block RAM.
 
-    ``tensor_data`` 2 cycles of ``domain`` after ``tensor_address``. A word that is written while the other side reads it is undefined there.
+    ``tensor_data`` 2 cycles of ``domain`` after ``tensor_address``; each part has an address of its own. A word that is written while the other side
+    reads it is undefined there.
     """
 
     def __init__(self, depth: int, width: int, parts: int, domain: str):
         assert width % parts == 0
         self.depth, self.width, self.parts, self.domain = depth, width, parts, domain
         members = dict(RamSignature(depth, width, parts).members)
-        super().__init__(members | {"tensor_address": In(range(depth)), "tensor_data": Out(width)})
+        super().__init__(members | {"tensor_address": In(range(depth)).array(parts), "tensor_data": Out(width)})
 
     def elaborate(self, platform):
         m = Module()
@@ -41,7 +42,7 @@ class DualRam(wiring.Component):
                 # Enabled for writes too, which is what one port of a block RAM can do.
                 read.en.eq(self.read_enable | self.write_enable[part]),
                 self.read_data.word_select(part, bits).eq(output),
-                other.addr.eq(self.tensor_address),
+                other.addr.eq(self.tensor_address[part]),
                 other.en.eq(1),
                 self.tensor_data.word_select(part, bits).eq(tensor_output),
             ]

@@ -6,7 +6,7 @@ from amaranth import Array, Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
-from ..interfaces import APART_READ_LATENCY, READ_LATENCY, ReadPort, WritePort
+from ..interfaces import READ_LATENCY, ReadPort, WritePort
 from .dual_ram import DualRam
 from .ram import Ram
 
@@ -19,6 +19,14 @@ class Port:
     kind: str  # "read" or "write"
     bytes: int
     parts: int = 1
+
+
+@dataclass(frozen=True)
+class Apart:
+    """How a port has a clock of its own: in ``domain``, its data aligned, or left as ``skewed`` as its addresses come to the bytes."""
+
+    domain: str
+    skewed: bool = False
 
 
 def bank_of(address, banks: int):
@@ -45,17 +53,29 @@ class Scratchpad(wiring.Component):
     wait. Read data follow READ_LATENCY cycles after an accepted request. Throughput: one request a port a cycle as long as
     banks differ.
 
-    With ``apart``, a clock domain, the first port, which must read whole words, belongs to that and has every bank to itself ("1rw" is what the
-    others have): it never waits, and its data follow APART_READ_LATENCY of its cycles later.
+    With ``apart`` the first port, which must read whole words, belongs to a clock domain of its own and has every bank to itself ("1rw" is what the
+    others have): it never waits. There are many RAMs, so its address passes them part by part of the word, a register for each: data follow
+    ``apart_latency`` cycles later; or if they are to stay ``skewed``, those of byte b that many and b cycles later.
     """
 
     def __init__(
-        self, words: int, word_bytes: int, banks: int, ports: list[Port], kind: str = "1r1w", apart: str | None = None
+        self,
+        words: int,
+        word_bytes: int,
+        banks: int,
+        ports: list[Port],
+        kind: str = "1r1w",
+        apart: Apart | None = None,
     ):
         self.words, self.word_bytes, self.banks, self.ports = words, word_bytes, banks, ports
         self.kind, self.apart = "1rw" if apart else kind, apart
         # The finest write enable that any port needs.
         self.part_bytes = min([p.bytes // p.parts for p in ports if p.kind == "write"], default=word_bytes)
+        if apart and apart.skewed:
+            self.part_bytes = 1
+        self.parts = word_bytes // self.part_bytes
+        # The register of the address, the RAM, the choice of the bank, and as long as it takes to the last part.
+        self.apart_latency = READ_LATENCY + 2 + (0 if apart and apart.skewed else self.parts - 1)
         super().__init__(
             {
                 p.name: In(
@@ -71,8 +91,8 @@ class Scratchpad(wiring.Component):
         m = Module()
         rams = []
         for b in range(self.banks):
-            shape = self.words // self.banks, 8 * self.word_bytes, self.word_bytes // self.part_bytes
-            ram = DualRam(*shape, self.apart) if self.apart else Ram(*shape)
+            shape = self.words // self.banks, 8 * self.word_bytes, self.parts
+            ram = DualRam(*shape, self.apart.domain) if self.apart else Ram(*shape)
             m.submodules[f"bank_{b}"] = ram
             rams.append(ram)
 
@@ -128,17 +148,25 @@ class Scratchpad(wiring.Component):
         m.d.comb += client.data.eq(word.word_select(part, 8 * port.bytes) if len(part) else word)
 
     def serve_apart(self, m, rams, client):
-        """Registers before the RAMs and behind the choice of the bank: both are far from the engine, and there are many RAMs."""
-        address, domain = Signal.like(client.address, name="apart_address", reset_less=True), m.d[self.apart]
-        domain += address.eq(client.address)
+        """The port with a clock of its own."""
+        domain, bits = m.d[self.apart.domain], 8 * self.part_bytes
+        bank_bits = (self.banks - 1).bit_length()
         m.d.comb += client.ready.eq(1)
-        chosen = bank_of(address, self.banks)
-        for stage in range(READ_LATENCY):
-            following = Signal(range(self.banks), name=f"apart_bank_{stage}", reset_less=True)
-            domain += following.eq(chosen)
-            chosen = following
-        word = Signal(8 * self.word_bytes, name="apart_word", reset_less=True)
-        domain += word.eq(Array(ram.tensor_data for ram in rams)[chosen])
-        m.d.comb += client.data.eq(word)
-        for ram in rams:
-            m.d.comb += ram.tensor_address.eq(address[(self.banks - 1).bit_length() :])
+        passing, words = client.address, []
+        for part in range(self.parts):
+            address = Signal.like(client.address, name=f"apart_address_{part}", reset_less=True)
+            domain += address.eq(passing)
+            passing, chosen = address, bank_of(address, self.banks)
+            for stage in range(READ_LATENCY if self.banks > 1 else 0):
+                following = Signal(range(self.banks), name=f"apart_bank_{part}_{stage}", reset_less=True)
+                domain += following.eq(chosen)
+                chosen = following
+            found = Array(ram.tensor_data.word_select(part, bits) for ram in rams)[chosen]
+            later = 0 if self.apart.skewed else self.parts - 1 - part
+            for stage in range(1 + later):
+                word = Signal(bits, name=f"apart_word_{part}_{stage}", reset_less=True)
+                domain += word.eq(found)
+                found = word
+            words.append(found)
+            m.d.comb += [ram.tensor_address[part].eq(address[bank_bits:]) for ram in rams]
+        m.d.comb += client.data.eq(Cat(words))
