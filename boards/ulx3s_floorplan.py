@@ -65,9 +65,8 @@ def _apart_sums(copy: int, column: int, half: int):
     return (2, block, 2 + number) if number < 2 else (2, block - 1, number - 2)
 
 
-def _apart_weight(part: int, nibble: int):
+def _apart_weight(column: int, number: int):
     """Beside the column, between its two rows of cells; those of the last columns below them."""
-    column, number = divmod(16 * part + nibble, 2)
     return (0, column + 1, number) if column < LAST else (2, LAST - 2 * (column - LAST), number)
 
 

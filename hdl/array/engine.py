@@ -22,6 +22,7 @@ from .array import SystolicArray
 from .delay import Delay, RamDelay
 from .feeder import WeightFeeder
 from .issue import Issue
+from .lines import LineSequencer
 from .multiplier import DotProduct
 from .pair import PairArray
 from .sequencer import RowSequencer
@@ -54,13 +55,13 @@ class TensorEngine(wiring.Component):
     def __init__(
         self, config: Config, multiplier: type = DotProduct, read_latencies: tuple[int, int] | None = None
     ):
-        self.config = config
+        self.config, self.apart = config, read_latencies is not None
         self.read_latency, self.weight_latency = read_latencies or (READ_LATENCY, READ_LATENCY)
-        array, lead = PairArray if config.multiplier == "pair" else SystolicArray, SUM_LEAD if read_latencies else None
+        array, lead = PairArray if config.multiplier == "pair" else SystolicArray, SUM_LEAD if self.apart else None
         self.array = array(config, multiplier, lead)
         self.latency = self.read_latency + INJECT + self.array.latency
         # From the accumulate port until every column of a row can be read.
-        self.visible = SUM_LEAD + 2 + config.columns if read_latencies else ACCUMULATE_DISTANCE
+        self.visible = SUM_LEAD + 2 + config.columns if self.apart else ACCUMULATE_DISTANCE
         # The rules of the array and what the feeder promises (a word 1 cycle after a swap at the soonest; all words requested in
         # the cycle of the next swap at the latest) meet without a cycle to spare.
         assert 1 - INJECT >= self.array.WEIGHTS_AFTER_SWAP
@@ -76,8 +77,9 @@ class TensorEngine(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.feeder = self.feeder = WeightFeeder(self.config, self.read_latency)
-        m.submodules.sequencer = self.sequencer = RowSequencer(self.config)
+        m.submodules.feeder = self.feeder = WeightFeeder(self.config, self.read_latency, paced=self.apart)
+        lines = self.apart and not self.config.window_line
+        m.submodules.sequencer = self.sequencer = (LineSequencer if lines else RowSequencer)(self.config)
         m.submodules.issue = self.issue = Issue(self.config)
         m.submodules.array = self.array
         self._take(m)

@@ -26,11 +26,12 @@ class WeightFeeder(wiring.Component):
 
     ``loaded``: the tile may be swapped in by a row that is issued in this cycle. ``swap``: it is. ``beyond``: the tile that
     would be read next is not inside the memory; it is not read, and the feeder stays where it is. Nothing is requested while
-    ``enable`` is low.
+    ``enable`` is low. ``paced``: addresses are made in several cycles, in the middle of a tile, for a fast clock.
     """
 
-    def __init__(self, config: Config, read_latency: int = READ_LATENCY):
-        self.config, self.read_latency = config, read_latency
+    def __init__(self, config: Config, read_latency: int = READ_LATENCY, paced: bool = False):
+        self.config, self.read_latency, self.paced = config, read_latency, paced
+        assert not paced or config.rows >= 4, "a step of paced addresses takes 3 cycles"
         super().__init__(
             {
                 "load": In(1),
@@ -50,22 +51,23 @@ class WeightFeeder(wiring.Component):
         active, full, final, beyond = Signal(), Signal(), Signal(), Signal()
         row = Signal(range(self.config.rows))
         address = Signal(16)
-        accepted, complete = Signal(), Signal()
+        accepted, complete, at_last = Signal(), Signal(), Signal()
         m.d.comb += [
             self.port.valid.eq(active & ~full & ~beyond & self.enable),
             self.port.address.eq(address),
             accepted.eq(self.port.valid & self.port.ready),
-            complete.eq(accepted & (row == self.config.rows - 1)),
+            complete.eq(accepted & at_last),
             self.loaded.eq(full | complete),
             self.beyond.eq(active & ~full & beyond),
             self.ready.eq(~active | (complete & final)),
         ]
         m.d.sync += full.eq(self.loaded & ~self.swap)
 
-        next_address, last = self._tiles(m, accepted & (row == 0))
+        middle = self.config.rows // 2 if self.paced else 0
+        next_address, last = self._tiles(m, accepted & (row == middle))
         with m.If(accepted):
-            m.d.sync += [row.eq(row + 1), address.eq(address + 1)]
-            with m.If(row == 0):
+            m.d.sync += [row.eq(row + 1), address.eq(address + 1), at_last.eq(row == self.config.rows - 2)]
+            with m.If(row == middle):
                 m.d.sync += final.eq(last)
         with m.If(self.load | (complete & ~final)):
             first = Mux(self.load, self.instruction.weight_address, next_address)
@@ -82,7 +84,11 @@ class WeightFeeder(wiring.Component):
         fields = data.StructLayout(dict.fromkeys(LOOPS, 16))
         counts, steps = Signal(fields, reset_less=True), Signal(fields, reset_less=True)
         m.submodules.nest = nest = LoopNest(LOOPS, apart=True)
-        m.submodules.walk = walk = Walk(LOOPS, LOOPS)
+        m.submodules.walk = walk = Walk(LOOPS, LOOPS, paced=self.paced)
+        advance, last = nest.advance, nest.last
+        if self.paced:
+            advance, last = Signal.like(nest.advance), Signal()
+            m.d.sync += [advance.eq(nest.advance), last.eq(nest.last)]
         m.d.comb += [
             [nest.new_counts[loop].eq(instruction[f"count_{loop}"]) for loop in LOOPS],
             nest.load.eq(self.load),
@@ -92,11 +98,11 @@ class WeightFeeder(wiring.Component):
             walk.start.eq(instruction.weight_address),
             walk.steps.eq(steps),
             walk.step.eq(begun),
-            walk.advance.eq(nest.advance),
+            walk.advance.eq(advance),
         ]
         with m.If(self.load):
             m.d.sync += [counts.eq(nest.new_counts), steps.eq(step_fields(instruction, "weight", LOOPS))]
-        return walk.address, nest.last
+        return walk.address, last
 
     def _is_beyond(self, address):
         """Some word of the tile is outside the memory. In one of 2**16 words none can be: addresses wrap around."""

@@ -66,11 +66,13 @@ class Walk(wiring.Component):
     """The address of one operand: ``load`` sets it to ``start``; a ``step`` adds the step of the loop that advances.
 
     ``loops`` are those of the nest that have a step (any others leave the address alone). Latency 1 cycle. Arithmetic modulo
-    2**width.
+    2**width. ``paced``: ``advance`` and ``steps`` have been the same for a cycle before each ``step``, so that what is added is in a register.
     """
 
-    def __init__(self, nest: tuple[str, ...], loops: tuple[str, ...], width: int = 16, step_width: int = 16):
-        self.nest, self.loops = nest, loops
+    def __init__(
+        self, nest: tuple[str, ...], loops: tuple[str, ...], width: int = 16, step_width: int = 16, paced: bool = False
+    ):
+        self.nest, self.loops, self.paced = nest, loops, paced
         super().__init__(
             {
                 "load": In(1),
@@ -93,7 +95,7 @@ class Walk(wiring.Component):
         merged = terms[0]
         for term in terms[1:]:
             merged = merged | term
-        m.d.comb += chosen.eq(merged)
+        m.d["sync" if self.paced else "comb"] += chosen.eq(merged)
         with m.If(self.load):
             m.d.sync += self.address.eq(self.start)
         with m.Elif(self.step):
@@ -102,7 +104,7 @@ class Walk(wiring.Component):
 
 
 class Coordinate(wiring.Component):
-    """One bounded coordinate: ``start + i_outer · outer_step + i_inner · inner_step``, and whether 0 <= it < limit.
+    """One bounded coordinate: ``start + i_outer · outer_step + i_inner · inner_step``, and whether 0 <= that ``value`` < limit.
 
     ``outer`` and ``inner`` name the two loops of the nest that move it. Latency 1 cycle.
     """
@@ -119,6 +121,7 @@ class Coordinate(wiring.Component):
                 "limit": In(16),
                 "step": In(1),
                 "advance": In(len(nest)),
+                "value": Out(signed(COORDINATE_BITS)),
                 "in_bounds": Out(1),
             }
         )
@@ -126,7 +129,7 @@ class Coordinate(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         base = Signal(signed(COORDINATE_BITS))
-        current = Signal(signed(COORDINATE_BITS))
+        current = self.value
         m.d.comb += self.in_bounds.eq(current.as_unsigned() < self.limit)
         outside = self.advance[: self.outer].any() if self.outer else 0
         between = self.advance[self.outer + 1 : self.inner].any() if self.inner > self.outer + 1 else 0

@@ -1,15 +1,13 @@
-"""An engine's crossing, or those of the memories, with the flush that empties them."""
+"""An engine's crossing, with the flush that empties it."""
 
 from amaranth import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from gemmary.config import Config
 from gemmary.isa import Opcode
 from hdl.crossing.engine import EngineCrossing
 from hdl.crossing.flush import Flush
-from hdl.crossing.memory import ReadCrossing, WriteCrossing
-from hdl.interfaces import EngineSignature, OnchipReadPort, OnchipWritePort
+from hdl.interfaces import EngineSignature
 
 
 class Engine(wiring.Component):
@@ -33,33 +31,6 @@ class Engine(wiring.Component):
             crossing.flushed.eq(flush.flushed),
             crossing.flush.eq(flush.flush),
             crossing.counting.eq(self.counting),
-        ]
-        return m
-
-
-class Memories(wiring.Component):
-    """``write`` and ``read`` in ``sync``, ``inner_write``, ``inner_read`` and ``flush`` in ``fast``. ``quiet``: flushed, and nothing is on its way."""
-
-    def __init__(self, config: Config):
-        self.config = config
-        ports = {"write": OnchipWritePort, "read": OnchipReadPort}
-        outer = {name: In(port(config, crossed=True)) for name, port in ports.items()}
-        inner = {f"inner_{name}": Out(port(config)) for name, port in ports.items()}
-        super().__init__(outer | inner | {"resetting": In(1), "flush": Out(1), "quiet": Out(1)})
-
-    def elaborate(self, platform):
-        m = Module()
-        m.submodules.flush_crossing = flush = Flush()
-        m.submodules.writes = writes = WriteCrossing(self.config)
-        m.submodules.reads = reads = ReadCrossing(self.config)
-        for crossing, outer, inner in ((writes, self.write, self.inner_write), (reads, self.read, self.inner_read)):
-            connect(m, flipped(outer), crossing.outer)
-            connect(m, crossing.inner, flipped(inner))
-            m.d.comb += [crossing.closed.eq(self.resetting | flush.flushed), crossing.flush.eq(flush.flush)]
-        m.d.comb += [
-            flush.resetting.eq(self.resetting),
-            self.flush.eq(flush.flush),
-            self.quiet.eq(flush.flushed & writes.empty & reads.empty),
         ]
         return m
 

@@ -1,0 +1,225 @@
+"""Walks through the rows of matmul instructions, for a fast clock."""
+
+from amaranth import Cat, Const, Module, Mux, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from gemmary.config import Config
+from gemmary.isa import Opcode
+
+from ..interfaces import instruction_layout
+from ..memory.address import COORDINATE_BITS, Coordinate, LoopNest, step_fields
+from ..stream.queue import Queue
+from .sequencer import LOOPS, row_layout
+
+OUTER = LOOPS[:-1]
+SETTLE = 2
+"""Cycles until what depends on a step of the outer loops is in registers."""
+
+WALKS = ("activation", "accumulator")
+KEPT = ("count_x", "x_stride", "x_limit", "constant", "signal", "offset")
+"""Fields of the instruction that its rows need."""
+
+
+def line_layout(config: Config) -> data.StructLayout:
+    """The iterations of x at one place of the other loops. ``begins``: the first line of an instruction, and ``activation`` and ``accumulator`` are
+    its addresses; else what leads there from the row before. ``x``: its first coordinate. ``single``, ``double``: it has one row, or two."""
+    fields = instruction_layout(Opcode.MATMUL).members
+    flags = ("begins", "inside", "overwrite", "swap", "last", "single", "double")
+    return data.StructLayout(
+        dict.fromkeys(flags, 1)
+        | {"x": signed(COORDINATE_BITS)}
+        | {walk: 16 for walk in WALKS}
+        | {f"{walk}_step": signed(16) for walk in WALKS}
+        | {name: fields[name] for name in KEPT}
+    )
+
+
+class LineWalk(wiring.Component):
+    """Instructions in, lines out: one in 3 cycles. Latency from ``i`` to its first line: 3 cycles."""
+
+    def __init__(self, config: Config):
+        self.config = config
+        super().__init__(
+            {
+                "i": In(stream.Signature(instruction_layout(Opcode.MATMUL))),
+                "o": Out(stream.Signature(line_layout(config))),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        active, begins, last, inside = Signal(), Signal(), Signal(), Signal()
+        settling = Signal(range(SETTLE + 1))
+        current = Signal(self.i.payload.shape(), reset_less=True)
+        load, fire, step = Signal(), Signal(), Signal()
+        m.d.comb += [
+            self.o.valid.eq(active & (settling == 0)),
+            fire.eq(self.o.valid & self.o.ready),
+            step.eq(fire & ~last),
+            self.i.ready.eq(~active | (fire & last)),
+            load.eq(self.i.valid & self.i.ready),
+        ]
+        with m.If(load | step):
+            m.d.sync += settling.eq(SETTLE)
+        with m.Elif(settling != 0):
+            m.d.sync += settling.eq(settling - 1)
+        with m.If(load):
+            m.d.sync += [active.eq(1), begins.eq(1), current.eq(self.i.payload)]
+        with m.Elif(fire):
+            m.d.sync += [active.eq(~last), begins.eq(0)]
+
+        m.submodules.nest = nest = LoopNest(OUTER, apart=True)
+        m.d.comb += [nest.load.eq(load), nest.step.eq(step)]
+        for counts, instruction in ((nest.new_counts, self.i.payload), (nest.counts, current)):
+            m.d.comb += [counts[loop].eq(instruction[f"count_{loop}"]) for loop in OUTER]
+        advance = Signal(len(OUTER))
+        m.d.sync += [advance.eq(nest.advance), last.eq(nest.last)]
+
+        coordinates = {}
+        for axis, loops in (("y", OUTER), ("x", LOOPS)):
+            m.submodules[axis] = coordinate = Coordinate(loops, f"k{axis}", axis)
+            coordinates[axis] = coordinate
+            m.d.comb += [
+                coordinate.load.eq(load),
+                coordinate.start.eq(Mux(load, self.i.payload[f"{axis}_start"], current[f"{axis}_start"])),
+                coordinate.outer_step.eq(current[f"{axis}_dilation"]),
+                coordinate.inner_step.eq(current[f"{axis}_stride"]),
+                coordinate.limit.eq(current[f"{axis}_limit"]),
+                coordinate.step.eq(step),
+                coordinate.advance.eq(Cat(advance, Const(0, len(loops) - len(OUTER)))),
+            ]
+        m.d.sync += inside.eq(coordinates["y"].in_bounds)
+
+        line = self.o.payload
+        first = {loop: nest.first[i] for i, loop in enumerate(OUTER)}
+        single, double = Signal(), Signal()
+        m.d.sync += [single.eq(current.count_x == 1), double.eq(current.count_x == 2)]
+        for walk in WALKS:
+            m.d.comb += [line[walk].eq(self._move(m, walk, load, step, advance, current))]
+            m.d.comb += line[f"{walk}_step"].eq(current[f"{walk}_step_x"])
+        m.d.comb += [
+            line.begins.eq(begins),
+            line.inside.eq(inside),
+            line.overwrite.eq(~current.accumulate & first["k"] & first["ky"] & first["kx"]),
+            line.swap.eq(first["y"]),
+            line.last.eq(last),
+            line.single.eq(single),
+            line.double.eq(double),
+            line.x.eq(coordinates["x"].value),
+            *(line[name].eq(current[name]) for name in KEPT),
+        ]
+        return m
+
+    def _move(self, m, walk, load, step, advance, current):
+        """The address of an instruction's first line; for others the step of the loop that has advanced."""
+        steps = data.View(data.StructLayout(dict.fromkeys(OUTER, 16)), step_fields(current, walk, OUTER))
+        chosen, move = Signal(16, name=f"{walk}_chosen"), Signal(16, name=f"{walk}_move", reset_less=True)
+        terms = [steps[loop] & advance[i].replicate(16) for i, loop in enumerate(OUTER)]
+        merged = terms[0]
+        for term in terms[1:]:
+            merged = merged | term
+        m.d.sync += chosen.eq(merged)
+        with m.If(load):
+            m.d.sync += move.eq(self.i.payload[f"{walk}_address"])
+        with m.Elif(step):
+            m.d.sync += move.eq(chosen)
+        return move
+
+
+class LineSequencer(wiring.Component):
+    """`RowSequencer` for a fast clock: every sum and every comparison has a cycle of its own.
+
+    Instructions in, one row a cycle out as long as lines (the iterations of x) have 3 rows or more, also across instructions; a shorter line takes 3
+    cycles. Latency from ``i`` to its first row: 8 cycles. Only for arrays without a window.
+
+        i ─► LineWalk ─► queue ─► one row after another ─► sums ─► compared ─► compared ─► queue ─► o
+    """
+
+    def __init__(self, config: Config):
+        assert not config.window_line
+        self.config = config
+        super().__init__(
+            {
+                "i": In(stream.Signature(instruction_layout(Opcode.MATMUL))),
+                "o": Out(stream.Signature(row_layout(config))),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.walk = walk = LineWalk(self.config)
+        m.submodules.lines = lines = Queue(line_layout(self.config), 2)
+        m.submodules.rows = rows = Queue(row_layout(self.config), 2)
+        connect(m, flipped(self.i), walk.i)
+        connect(m, walk.o, lines.i)
+        connect(m, rows.o, flipped(self.o))
+        self.go = rows.i.ready
+        moved = self._moved(m, lines.o)
+        summed = self._summed(m, *moved)
+        valid, row = self._compared(m, *summed)
+        m.d.comb += [rows.i.valid.eq(valid), rows.i.payload.eq(row)]
+        return m
+
+    def _stage(self, m, name, valid, fields):
+        """Registers behind ``fields`` (by name), and behind ``valid``."""
+        layout = data.StructLayout({key: value.shape() for key, value in fields.items()})
+        staged, staged_valid = Signal(layout, name=name, reset_less=True), Signal(name=f"{name}_valid")
+        with m.If(self.go):
+            m.d.sync += [staged_valid.eq(valid), *(staged[key].eq(value) for key, value in fields.items())]
+        return staged_valid, staged
+
+    def _moved(self, m, lines):
+        """For each row what its addresses are, or what is added to those of the row before."""
+        line, fresh, left, ending = lines.payload, Signal(init=1), Signal(16), Signal()
+        end, take = Signal(), Signal()
+        m.d.comb += [
+            end.eq(Mux(fresh, line.single, ending)),
+            take.eq(lines.valid & self.go),
+            lines.ready.eq(take & end),
+        ]
+        with m.If(take):
+            m.d.sync += [
+                fresh.eq(end),
+                left.eq(Mux(fresh, line.count_x, left) - 1),
+                ending.eq(Mux(fresh, line.double, left == 2)),
+            ]
+        moves = {walk: Mux(fresh, line[walk], line[f"{walk}_step"].as_unsigned()) for walk in WALKS}
+        stride = line.x_stride.as_signed() if line.x_stride.shape().signed else line.x_stride
+        fields = {walk: moves[walk][:16] for walk in WALKS} | {
+            "absolute": fresh & line.begins,
+            "fresh": fresh,
+            "x": Mux(fresh, line.x, stride)[:COORDINATE_BITS].as_signed(),
+            "swap": fresh & line.swap,
+            "last": end & line.last,
+        }
+        same = ("inside", "overwrite", "x_limit", "constant", "signal", "offset")
+        return self._stage(m, "moved", lines.valid, fields | {name: line[name] for name in same})
+
+    def _summed(self, m, valid, moved):
+        """Addresses and coordinate of each row."""
+        sums = {walk: Signal(16, name=walk, reset_less=True) for walk in WALKS}
+        x = Signal(signed(COORDINATE_BITS), reset_less=True)
+        with m.If(self.go & valid):
+            for walk, total in sums.items():
+                m.d.sync += total.eq(Mux(moved.absolute, 0, total) + moved[walk])
+            m.d.sync += x.eq(Mux(moved.fresh, 0, x) + moved.x)
+        same = ("inside", "overwrite", "x_limit", "constant", "signal", "offset", "swap", "last")
+        staged_valid, staged = self._stage(m, "summed", valid, {name: moved[name] for name in same})
+        return staged_valid, staged, sums, x
+
+    def _compared(self, m, valid, summed, sums, x):
+        """Whether the row reads, then whether it is outside a memory."""
+        same = ("overwrite", "constant", "signal", "offset", "swap", "last")
+        outside = {
+            "activation": sums["activation"] >= self.config.activation_words,
+            "accumulator": sums["accumulator"] >= self.config.accumulator_words,
+        }
+        fields = {name: summed[name] for name in same} | dict(sums)
+        fields |= {f"{walk}_outside": bit for walk, bit in outside.items()}
+        fields["read"] = summed.inside & (x.as_unsigned() < summed.x_limit)
+        valid, compared = self._stage(m, "compared", valid, fields)
+        row = Signal(row_layout(self.config))
+        m.d.comb += [row[name].eq(compared[name]) for name in (*same, *WALKS, "read")]
+        m.d.comb += row.beyond.eq((compared.read & compared.activation_outside) | compared.accumulator_outside)
+        return valid, row
