@@ -1,6 +1,6 @@
 """The whole machine: submodules and the wires between them."""
 
-from amaranth import DomainRenamer, Module, ResetInserter, Signal
+from amaranth import ClockDomain, ClockSignal, DomainRenamer, Module, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -20,7 +20,7 @@ from .interfaces import AxiSignature, RegisterBus
 from .memory.accumulator import Accumulator
 from .memory.dual_accumulator import DualAccumulator
 from .memory.router import Router
-from .memory.scratchpad import Apart, Port, Scratchpad
+from .memory.scratchpad import Port, Scratchpad
 from .nano.accelerator import NanoAccelerator
 from .vector.engine import VectorEngine
 
@@ -32,8 +32,8 @@ def accelerator_of(config: Config, two_clocks: bool = False) -> wiring.Component
     return Accelerator(config, two_clocks=two_clocks) if config.dma else NanoAccelerator(config)
 
 
-def activation_memory(config: Config, apart: Apart | None = None) -> Scratchpad:
-    """The activation scratchpad, ports in order of priority; that of the tensor engine may be ``apart``."""
+def activation_memory(config: Config, apart: str | None = None) -> Scratchpad:
+    """The activation scratchpad, ports in order of priority; that of the tensor engine in domain ``apart``."""
     ports = [
         Port("tensor", "read", config.rows),
         Port("result", "write", config.columns, config.lane_groups),
@@ -46,14 +46,15 @@ def activation_memory(config: Config, apart: Apart | None = None) -> Scratchpad:
     return Scratchpad(*shape, ports, config.scratchpad_ports, apart)
 
 
-def weight_memory(config: Config, apart: Apart | None = None) -> Scratchpad:
-    """The weight scratchpad, ports in order of priority; that of the tensor engine may be ``apart``."""
+def weight_memory(config: Config, apart: str | None = None) -> Scratchpad:
+    """The weight scratchpad, ports in order of priority; that of the tensor engine in domain ``apart``."""
     ports = [
         Port("tensor", "read", config.columns),
         Port("load", "write", config.bus_bytes),
         Port("store", "read", config.bus_bytes),
     ]
-    return Scratchpad(config.weight_words, config.columns, 1, ports, config.scratchpad_ports, apart)
+    part_bytes = 1 if apart else None
+    return Scratchpad(config.weight_words, config.columns, 1, ports, config.scratchpad_ports, apart, part_bytes)
 
 
 def parameter_memory(config: Config) -> Scratchpad:
@@ -99,14 +100,16 @@ class Accelerator(wiring.Component):
 
     def _tensor_apart(self, m):
         """The same with a clock of its own, and what stands for the control there."""
-        config, flush = self.config, Signal()
-        self.activation = activation_memory(config, Apart(FAST))
-        self.weight = weight_memory(config, Apart(FAST, skewed=True))
+        config, reset = self.config, Signal(init=1)
+        self.activation, self.weight = activation_memory(config, FAST), weight_memory(config, FAST)
         self.accumulator = DualAccumulator(config)
-        latencies = self.activation.apart_latency, self.weight.apart_latency
-        engine = ResetInserter(flush)(TensorEngine(config, self.multiplier, latencies))
-        m.submodules.tensor = self.tensor = DomainRenamer(FAST)(engine)
+        # Straight from a register, so that it has a cycle for the way.
+        m.domains.engine = ClockDomain(local=True, reset_less=True)
+        m.d.comb += ClockSignal("engine").eq(ClockSignal(FAST))
+        engine = TensorEngine(config, self.multiplier, self.activation.parts)
+        m.submodules.tensor = self.tensor = DomainRenamer("engine")(ResetInserter(reset)(engine))
         m.submodules.crossing = crossing = TensorCrossing()
+        m.d[FAST] += reset.eq(crossing.fast_flush)
         status = self.sequencer.control.status
         connect(m, self.sequencer.tensor, crossing.tensor)
         connect(m, crossing.fast_tensor, self.tensor.engine)
@@ -114,7 +117,6 @@ class Accelerator(wiring.Component):
         m.d.comb += [
             crossing.resetting.eq(status.resetting),
             crossing.counting.eq(status.busy),
-            flush.eq(crossing.fast_flush),
         ]
 
     def _compute(self, m):

@@ -15,6 +15,9 @@ from gemmary.registers import State
 READ_LATENCY = 2
 """Cycles from an accepted read request to its data: the RAM's own register, then its output register."""
 
+APART_READ_LATENCY = READ_LATENCY + 2
+"""The same of the first part of a word at a port that has a clock of its own: with a register before the RAM, and one behind the choice of the bank."""
+
 ACCUMULATE_DISTANCE = READ_LATENCY + 2
 """Least number of cycles between two accumulations into the same row, and from an accumulation until a read sees it."""
 

@@ -10,6 +10,7 @@ from gemmary.registers import State
 
 from ..interfaces import (
     ACCUMULATE_DISTANCE,
+    APART_READ_LATENCY,
     OFFSET_BITS,
     READ_LATENCY,
     SUM_LEAD,
@@ -48,15 +49,14 @@ class TensorEngine(wiring.Component):
     that one. An address outside its memory is an error ADDRESS when its row would have been issued: rows before it are
     completed, it and all after it are not. ``halt`` stops the issue, and the requests, in the same cycle.
 
-    ``read_latencies``: it has a clock of its own, with memories that never refuse it; activations and weights come so many cycles after their
-    requests, and weights and sums are skewed, so that a row is in the accumulator some cycles later.
+    ``parts``: it has a clock of its own, with memories that never refuse it. Part p of an activation word and the weight of column c come APART_READ_LATENCY +
+    p or c cycles after their requests, sums are skewed too, so that a row is in the accumulator some cycles later.
     """
 
-    def __init__(
-        self, config: Config, multiplier: type = DotProduct, read_latencies: tuple[int, int] | None = None
-    ):
-        self.config, self.apart = config, read_latencies is not None
-        self.read_latency, self.weight_latency = read_latencies or (READ_LATENCY, READ_LATENCY)
+    def __init__(self, config: Config, multiplier: type = DotProduct, parts: int | None = None):
+        self.config, self.parts, self.apart = config, parts or 1, parts is not None
+        # Until a whole word is there; weights are to come neither sooner nor later.
+        self.read_latency = APART_READ_LATENCY + parts - 1 if self.apart else READ_LATENCY
         array, lead = PairArray if config.multiplier == "pair" else SystolicArray, SUM_LEAD if self.apart else None
         self.array = array(config, multiplier, lead)
         self.latency = self.read_latency + INJECT + self.array.latency
@@ -132,10 +132,9 @@ class TensorEngine(wiring.Component):
         beside = {"swap": 1, "read": 1, "constant": 8}
         if self.config.window_line:
             beside |= {name: getattr(array.i, name).shape() for name in ("window", "position")}
-        m.submodules.side = side = Delay(data.StructLayout(beside), self.read_latency)
-        # Weights are not to come sooner than the activations of the tile before them.
-        m.submodules.later = later = Delay(len(weight.address), self.read_latency - self.weight_latency)
-        word, swap = Signal(8 * self.config.rows, reset_less=True), Signal(reset_less=True)
+        m.submodules.side = side = Delay(data.StructLayout(beside), self.read_latency - (self.parts - 1))
+        m.submodules.later = later = Delay(len(weight.address), self.parts - 1)
+        m.submodules.swap = swap = Delay(1, self.parts)
         m.d.comb += [
             self.activation.valid.eq(issue.request),
             self.activation.address.eq(issue.row.activation),
@@ -152,16 +151,31 @@ class TensorEngine(wiring.Component):
             side.i.read.eq(issue.row.read),
             side.i.constant.eq(issue.row.constant),
             array.i.valid.eq(valid.o),
-            array.i.swap.eq(swap),
-            array.i.data.eq(word),
+            swap.i.eq(side.o.swap),
+            array.i.swap.eq(swap.o),
         ]
-        constant = side.o.constant.replicate(self.config.rows)
-        m.d.sync += [word.eq(Mux(side.o.read, self.activation.data, constant)), swap.eq(side.o.swap)]
+        self._inject(m, side.o)
         if self.config.window_line:
             for name in ("window", "position"):
-                late = Signal.like(side.o[name], name=name, reset_less=True)
-                m.d.comb += [side.i[name].eq(issue.row[name]), getattr(array.i, name).eq(late)]
-                m.d.sync += late.eq(side.o[name])
+                m.submodules[name] = late = Delay(side.o[name].shape(), self.parts)
+                m.d.comb += [
+                    side.i[name].eq(issue.row[name]),
+                    late.i.eq(side.o[name]),
+                    getattr(array.i, name).eq(late.o),
+                ]
+
+    def _inject(self, m, side):
+        """The word or the constant into the array: what decides passes the parts as the word's address has done."""
+        bits = 8 * self.config.rows // self.parts
+        read, constant = side.read, side.constant
+        for part, word in enumerate(self.array.i.data.as_value()[i * bits : (i + 1) * bits] for i in range(self.parts)):
+            found = self.activation.data.as_value()[part * bits : (part + 1) * bits]
+            m.submodules[f"align_{part}"] = align = Delay(bits, self.parts - part)
+            m.d.comb += [align.i.eq(Mux(read, found, constant.replicate(bits // 8))), word.eq(align.o)]
+            if part + 1 < self.parts:
+                m.submodules[f"beside_{part}"] = later = Delay(data.StructLayout({"read": 1, "constant": 8}), 1)
+                m.d.comb += [later.i.read.eq(read), later.i.constant.eq(constant)]
+                read, constant = later.o.read, later.o.constant
 
     def _accumulate(self, m):
         """Where a row goes travels beside the array."""

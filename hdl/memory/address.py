@@ -41,8 +41,8 @@ class LoopNest(wiring.Component):
         ended = Signal(len(self.loops))
         new_counts = self.new_counts if self.apart else self.counts
         for i, loop in enumerate(self.loops):
-            remaining = Signal(range(MAX_COUNT), name=f"remaining_{loop}")
-            first = Signal(name=f"first_{loop}")
+            remaining = Signal(range(MAX_COUNT), name=f"remaining_{loop}", reset_less=True)
+            first = Signal(name=f"first_{loop}", reset_less=True)
             end = Signal(name=f"ended_{loop}", init=1)  # nothing remains: every step begins with this
             inner_ended = ended[i + 1 :].all() if i + 1 < len(self.loops) else 1
             m.d.comb += [
@@ -96,10 +96,12 @@ class Walk(wiring.Component):
         for term in terms[1:]:
             merged = merged | term
         m.d["sync" if self.paced else "comb"] += chosen.eq(merged)
+        address = Signal(len(self.address), reset_less=True)
+        m.d.comb += self.address.eq(address)
         with m.If(self.load):
-            m.d.sync += self.address.eq(self.start)
+            m.d.sync += address.eq(self.start)
         with m.Elif(self.step):
-            m.d.sync += self.address.eq(self.address + chosen)
+            m.d.sync += address.eq(address + chosen)
         return m
 
 
@@ -128,8 +130,8 @@ class Coordinate(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        base = Signal(signed(COORDINATE_BITS))
-        current = self.value
+        base, current = (Signal(signed(COORDINATE_BITS), name=name, reset_less=True) for name in ("base", "current"))
+        m.d.comb += self.value.eq(current)
         m.d.comb += self.in_bounds.eq(current.as_unsigned() < self.limit)
         outside = self.advance[: self.outer].any() if self.outer else 0
         between = self.advance[self.outer + 1 : self.inner].any() if self.inner > self.outer + 1 else 0

@@ -21,14 +21,6 @@ class Port:
     parts: int = 1
 
 
-@dataclass(frozen=True)
-class Apart:
-    """How a port has a clock of its own: in ``domain``, its data aligned, or left as ``skewed`` as its addresses come to the bytes."""
-
-    domain: str
-    skewed: bool = False
-
-
 def bank_of(address, banks: int):
     """XOR of the base-``banks`` digits of a word address (a Value or an int): power-of-two strides meet every bank."""
     if banks == 1:
@@ -53,9 +45,9 @@ class Scratchpad(wiring.Component):
     wait. Read data follow READ_LATENCY cycles after an accepted request. Throughput: one request a port a cycle as long as
     banks differ.
 
-    With ``apart`` the first port, which must read whole words, belongs to a clock domain of its own and has every bank to itself ("1rw" is what the
-    others have): it never waits. There are many RAMs, so its address passes them part by part of the word, a register for each: data follow
-    ``apart_latency`` cycles later; or if they are to stay ``skewed``, those of byte b that many and b cycles later.
+    With ``apart`` the first port, which must read whole words, belongs to that clock domain and has every bank to itself ("1rw" is what the
+    others have): it never waits. There are many RAMs, so its address passes them, a register for each of ``parts`` parts of the word (of the finest that is
+    written, or ``part_bytes``): data of part p follow APART_READ_LATENCY + p cycles later.
     """
 
     def __init__(
@@ -65,17 +57,15 @@ class Scratchpad(wiring.Component):
         banks: int,
         ports: list[Port],
         kind: str = "1r1w",
-        apart: Apart | None = None,
+        apart: str | None = None,
+        part_bytes: int | None = None,
     ):
         self.words, self.word_bytes, self.banks, self.ports = words, word_bytes, banks, ports
         self.kind, self.apart = "1rw" if apart else kind, apart
         # The finest write enable that any port needs.
-        self.part_bytes = min([p.bytes // p.parts for p in ports if p.kind == "write"], default=word_bytes)
-        if apart and apart.skewed:
-            self.part_bytes = 1
+        finest = min([p.bytes // p.parts for p in ports if p.kind == "write"], default=word_bytes)
+        self.part_bytes = part_bytes or finest
         self.parts = word_bytes // self.part_bytes
-        # The register of the address, the RAM, the choice of the bank, and as long as it takes to the last part.
-        self.apart_latency = READ_LATENCY + 2 + (0 if apart and apart.skewed else self.parts - 1)
         super().__init__(
             {
                 p.name: In(
@@ -92,7 +82,7 @@ class Scratchpad(wiring.Component):
         rams = []
         for b in range(self.banks):
             shape = self.words // self.banks, 8 * self.word_bytes, self.parts
-            ram = DualRam(*shape, self.apart.domain) if self.apart else Ram(*shape)
+            ram = DualRam(*shape, self.apart) if self.apart else Ram(*shape)
             m.submodules[f"bank_{b}"] = ram
             rams.append(ram)
 
@@ -149,7 +139,7 @@ class Scratchpad(wiring.Component):
 
     def serve_apart(self, m, rams, client):
         """The port with a clock of its own."""
-        domain, bits = m.d[self.apart.domain], 8 * self.part_bytes
+        domain, bits = m.d[self.apart], 8 * self.part_bytes
         bank_bits = (self.banks - 1).bit_length()
         m.d.comb += client.ready.eq(1)
         passing, words = client.address, []
@@ -162,11 +152,8 @@ class Scratchpad(wiring.Component):
                 domain += following.eq(chosen)
                 chosen = following
             found = Array(ram.tensor_data.word_select(part, bits) for ram in rams)[chosen]
-            later = 0 if self.apart.skewed else self.parts - 1 - part
-            for stage in range(1 + later):
-                word = Signal(bits, name=f"apart_word_{part}_{stage}", reset_less=True)
-                domain += word.eq(found)
-                found = word
-            words.append(found)
+            word = Signal(bits, name=f"apart_word_{part}", reset_less=True)
+            domain += word.eq(found)
+            words.append(word)
             m.d.comb += [ram.tensor_address[part].eq(address[bank_bits:]) for ram in rams]
         m.d.comb += client.data.eq(Cat(words))
