@@ -1,6 +1,6 @@
 """An engine in the fast domain, as the control in ``sync`` sees it."""
 
-from amaranth import DomainRenamer, Module, Mux, Signal
+from amaranth import Cat, DomainRenamer, Module, Mux, Shape, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
@@ -13,8 +13,8 @@ from ..interfaces import OFFSET_BITS, Counted, Done, EngineSignature, instructio
 from .meter import StateMeter
 from .queue import FAST, LUT_RAM_WORDS, AsyncQueue
 
-INSTRUCTIONS, STATUSES = 4, 8
-"""Depths of queues. The control deals out an instruction in 2 cycles."""
+PIECES, STATUSES = 4, 8
+"""Of an instruction; depth of a queue."""
 
 REPORTS = LUT_RAM_WORDS
 """Instructions between being issued and being heard of again: so many reports always have room."""
@@ -23,7 +23,7 @@ REPORTS = LUT_RAM_WORDS
 class EngineCrossing(wiring.Component):
     """``outer`` stands for the engine in ``sync``, ``inner`` for the control in ``fast``.
 
-    Instructions cross in a queue, one in 3 fast cycles at most. Their ends and the error come back through one queue in the
+    Instructions cross in a queue in PIECES pieces, one a cycle: a queue as wide as an instruction is too wide to be fast. Their ends and the error come back through one queue in the
     order in which they happened, one a cycle; none is lost, since no more instructions are let through than it can hold reports. State
     and offset are those of one and the same cycle of the engine, some cycles ago. ``halt`` comes a few cycles late.
 
@@ -57,9 +57,10 @@ class EngineCrossing(wiring.Component):
         return m
 
     def _instructions(self, m):
-        """Into the queue while every one in flight has room for its report; out of it a cycle after it was taken, which ends
-        the path from the engine's ready here."""
-        m.submodules.instructions = queue = AsyncQueue(instruction_layout(self.opcode), INSTRUCTIONS, "sync", FAST)
+        """Into the queue while every one in flight has room for its report."""
+        width = -(-Shape.cast(instruction_layout(self.opcode)).width // PIECES)
+        m.submodules.instructions = queue = AsyncQueue(width, LUT_RAM_WORDS, "sync", FAST)
+        piece, whole = Signal(range(PIECES)), Signal()
         outer, inner = self.outer, self.inner
         closed, allowed = Signal(), Signal()
         self.in_flight = in_flight = Signal(range(REPORTS + 1))
@@ -68,26 +69,33 @@ class EngineCrossing(wiring.Component):
             closed.eq(self.resetting | self.flushed),
             allowed.eq((in_flight != REPORTS) & ~closed),
             queue.i.valid.eq(outer.i.valid & allowed),
-            queue.i.payload.eq(outer.i.payload),
-            outer.i.ready.eq(queue.i.ready & allowed),
-            put.eq(queue.i.valid & queue.i.ready),
+            queue.i.payload.eq(Value.cast(outer.i.payload).word_select(piece, width)),
+            whole.eq(piece == PIECES - 1),
+            outer.i.ready.eq(queue.i.ready & allowed & whole),
+            put.eq(outer.i.valid & outer.i.ready),
             outer.quiet.eq(~self.resetting | (self.flushed & (queue.level == 0))),
         ]
         with m.If(closed):
-            m.d.sync += in_flight.eq(0)
+            m.d.sync += [in_flight.eq(0), piece.eq(0)]
         with m.Else():
-            m.d.sync += in_flight.eq(in_flight + put - self.heard)
+            m.d.sync += [in_flight.eq(in_flight + put - self.heard), piece.eq(piece + (queue.i.valid & queue.i.ready))]
 
-        offered, taken = Signal(), Signal()
+        offered, index = Signal(), Signal(range(PIECES))
+        pieces = [Signal(width, name=f"piece_{i}", reset_less=True) for i in range(PIECES)]
         m.d.comb += [
             inner.i.valid.eq(offered),
-            inner.i.payload.eq(queue.o.payload),
-            queue.o.ready.eq(taken | self.flush),
+            Value.cast(inner.i.payload).eq(Cat(pieces)),
+            queue.o.ready.eq(~offered | self.flush),
         ]
-        m.d[FAST] += [
-            taken.eq(offered & inner.i.ready & ~self.flush),
-            offered.eq(queue.o.valid & ~taken & ~(offered & inner.i.ready) & ~self.flush),
-        ]
+        with m.If(self.flush):
+            m.d[FAST] += [offered.eq(0), index.eq(0)]
+        with m.Elif(offered):
+            m.d[FAST] += offered.eq(~inner.i.ready)
+        with m.Elif(queue.o.valid):
+            m.d[FAST] += [index.eq(index + 1), offered.eq(index == PIECES - 1)]
+        for i, register in enumerate(pieces):
+            with m.If(~offered & (index == i)):
+                m.d[FAST] += register.eq(queue.o.payload)
 
     def _reports(self, m):
         """Ends and the error; an error in the cycle of an end waits behind it. Both are a cycle old."""
