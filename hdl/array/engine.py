@@ -23,6 +23,7 @@ from .array import SystolicArray
 from .delay import Delay, RamDelay
 from .feeder import WeightFeeder
 from .issue import Issue
+from .line_issue import LineIssue
 from .lines import LineSequencer
 from .multiplier import DotProduct
 from .pair import PairArray
@@ -78,9 +79,10 @@ class TensorEngine(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.feeder = self.feeder = WeightFeeder(self.config, self.read_latency, paced=self.apart)
+        # An array with a window keeps the other ones, which are slower, whatever its clock.
         lines = self.apart and not self.config.window_line
         m.submodules.sequencer = self.sequencer = (LineSequencer if lines else RowSequencer)(self.config)
-        m.submodules.issue = self.issue = Issue(self.config)
+        m.submodules.issue = self.issue = (LineIssue if lines else Issue)(self.config)
         m.submodules.array = self.array
         self._take(m)
         self._control(m)
@@ -91,8 +93,22 @@ class TensorEngine(wiring.Component):
         return m
 
     def _take(self, m):
-        """Instructions go to the feeder at once, and to the sequencer by way of a slot."""
+        """Instructions go to the feeder at once, and to the sequencer by way of a slot; with a clock of its own, to each when it is ready."""
         i, feeder, sequencer = self.engine.i, self.feeder, self.sequencer
+        if self.apart:
+            fed, begun = Signal(), Signal()
+            m.d.comb += [
+                feeder.load.eq(i.valid & ~fed & feeder.ready & feeder.enable),
+                feeder.instruction.eq(i.payload),
+                sequencer.i.valid.eq(i.valid & ~begun),
+                sequencer.i.payload.eq(i.payload),
+                i.ready.eq(fed & begun),
+            ]
+            with m.If(i.ready):
+                m.d.sync += [fed.eq(0), begun.eq(0)]
+            with m.Elif(i.valid):
+                m.d.sync += [fed.eq(fed | feeder.load), begun.eq(begun | sequencer.i.ready)]
+            return
         waiting = Signal()
         slot = Signal(i.payload.shape(), reset_less=True)
         m.d.comb += [

@@ -26,7 +26,7 @@ class WeightFeeder(wiring.Component):
 
     ``loaded``: the tile may be swapped in by a row that is issued in this cycle. ``swap``: it is. ``beyond``: the tile that
     would be read next is not inside the memory; it is not read, and the feeder stays where it is. Nothing is requested while
-    ``enable`` is low. ``paced``: addresses are made in several cycles, in the middle of a tile, for a fast clock.
+    ``enable`` is low. ``paced``: addresses are made in several cycles, while a tile is read, for a fast clock.
     """
 
     def __init__(self, config: Config, read_latency: int = READ_LATENCY, paced: bool = False):
@@ -51,23 +51,29 @@ class WeightFeeder(wiring.Component):
         active, full, final, beyond = Signal(), Signal(), Signal(), Signal()
         row = Signal(range(self.config.rows))
         address = Signal(16)
-        accepted, complete, at_last = Signal(), Signal(), Signal()
+        accepted, complete, at_last, loaded = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             self.port.valid.eq(active & ~full & ~beyond & self.enable),
             self.port.address.eq(address),
             accepted.eq(self.port.valid & self.port.ready),
             complete.eq(accepted & at_last),
-            self.loaded.eq(full | complete),
+            loaded.eq(full | complete),
+            self.loaded.eq(full if self.paced else loaded),
             self.beyond.eq(active & ~full & beyond),
             self.ready.eq(~active | (complete & final)),
         ]
-        m.d.sync += full.eq(self.loaded & ~self.swap)
+        m.d.sync += full.eq(loaded & ~self.swap)
 
-        middle = self.config.rows // 2 if self.paced else 0
-        next_address, last = self._tiles(m, accepted & (row == middle))
+        # Paced, the loops advance a cycle later, and what they have done is known 3 cycles after that.
+        known = 1 if self.paced else 0
+        begun = accepted & (row == known)
+        if self.paced:
+            begun = Signal()
+            m.d.sync += begun.eq(accepted & (row == known))
+        next_address, last = self._tiles(m, begun)
         with m.If(accepted):
             m.d.sync += [row.eq(row + 1), address.eq(address + 1), at_last.eq(row == self.config.rows - 2)]
-            with m.If(row == middle):
+            with m.If(row == known):
                 m.d.sync += final.eq(last)
         with m.If(self.load | (complete & ~final)):
             first = Mux(self.load, self.instruction.weight_address, next_address)

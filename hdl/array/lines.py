@@ -7,14 +7,14 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from gemmary.config import Config
 from gemmary.isa import Opcode
 
-from ..interfaces import instruction_layout
+from ..interfaces import ACCUMULATE_DISTANCE, instruction_layout
 from ..memory.address import COORDINATE_BITS, Coordinate, LoopNest, step_fields
 from ..stream.queue import Queue
 from .sequencer import LOOPS, row_layout
 
 OUTER = LOOPS[:-1]
-SETTLE = 2
-"""Cycles until what depends on a step of the outer loops is in registers."""
+AGES = ACCUMULATE_DISTANCE - 1
+"""Rows before one that may still be on their way to the accumulator."""
 
 WALKS = ("activation", "accumulator")
 KEPT = ("count_x", "x_stride", "x_limit", "constant", "signal", "offset")
@@ -35,8 +35,15 @@ def line_layout(config: Config) -> data.StructLayout:
     )
 
 
+def held_layout(config: Config) -> data.StructLayout:
+    return data.StructLayout(dict(row_layout(config).members) | {"hold": range(ACCUMULATE_DISTANCE)})
+
+
 class LineWalk(wiring.Component):
-    """Instructions in, lines out: one in 3 cycles. Latency from ``i`` to its first line: 3 cycles."""
+    """Instructions in, lines out: one in 3 cycles. Latency from ``i`` to its first line: 3 cycles.
+
+    A cycle after an instruction comes, or a line goes, the loops begin or advance; in the next one what depends on them is compared and chosen.
+    """
 
     def __init__(self, config: Config):
         self.config = config
@@ -49,30 +56,30 @@ class LineWalk(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        active, begins, last, inside = Signal(), Signal(), Signal(), Signal()
-        settling = Signal(range(SETTLE + 1))
+        empty, begins, offered, last, inside = Signal(init=1), Signal(), Signal(), Signal(), Signal()
+        load, step, settling = Signal(), Signal(), Signal()
         current = Signal(self.i.payload.shape(), reset_less=True)
-        load, fire, step = Signal(), Signal(), Signal()
+        take, fire = Signal(), Signal()
         m.d.comb += [
-            self.o.valid.eq(active & (settling == 0)),
-            fire.eq(self.o.valid & self.o.ready),
-            step.eq(fire & ~last),
-            self.i.ready.eq(~active | (fire & last)),
-            load.eq(self.i.valid & self.i.ready),
+            self.i.ready.eq(empty),
+            take.eq(self.i.valid & empty),
+            self.o.valid.eq(offered),
+            fire.eq(offered & self.o.ready),
         ]
-        with m.If(load | step):
-            m.d.sync += settling.eq(SETTLE)
-        with m.Elif(settling != 0):
-            m.d.sync += settling.eq(settling - 1)
-        with m.If(load):
-            m.d.sync += [active.eq(1), begins.eq(1), current.eq(self.i.payload)]
+        m.d.sync += [
+            load.eq(take),
+            step.eq(fire & ~last),
+            settling.eq(load | step),
+            offered.eq(settling | (offered & ~fire)),
+        ]
+        with m.If(take):
+            m.d.sync += [empty.eq(0), begins.eq(1), current.eq(self.i.payload)]
         with m.Elif(fire):
-            m.d.sync += [active.eq(~last), begins.eq(0)]
+            m.d.sync += [empty.eq(last), begins.eq(0)]
 
-        m.submodules.nest = nest = LoopNest(OUTER, apart=True)
+        m.submodules.nest = nest = LoopNest(OUTER)
         m.d.comb += [nest.load.eq(load), nest.step.eq(step)]
-        for counts, instruction in ((nest.new_counts, self.i.payload), (nest.counts, current)):
-            m.d.comb += [counts[loop].eq(instruction[f"count_{loop}"]) for loop in OUTER]
+        m.d.comb += [nest.counts[loop].eq(current[f"count_{loop}"]) for loop in OUTER]
         advance = Signal(len(OUTER))
         m.d.sync += [advance.eq(nest.advance), last.eq(nest.last)]
 
@@ -82,7 +89,7 @@ class LineWalk(wiring.Component):
             coordinates[axis] = coordinate
             m.d.comb += [
                 coordinate.load.eq(load),
-                coordinate.start.eq(Mux(load, self.i.payload[f"{axis}_start"], current[f"{axis}_start"])),
+                coordinate.start.eq(current[f"{axis}_start"]),
                 coordinate.outer_step.eq(current[f"{axis}_dilation"]),
                 coordinate.inner_step.eq(current[f"{axis}_stride"]),
                 coordinate.limit.eq(current[f"{axis}_limit"]),
@@ -121,7 +128,7 @@ class LineWalk(wiring.Component):
             merged = merged | term
         m.d.sync += chosen.eq(merged)
         with m.If(load):
-            m.d.sync += move.eq(self.i.payload[f"{walk}_address"])
+            m.d.sync += move.eq(current[f"{walk}_address"])
         with m.Elif(step):
             m.d.sync += move.eq(chosen)
         return move
@@ -130,10 +137,11 @@ class LineWalk(wiring.Component):
 class LineSequencer(wiring.Component):
     """`RowSequencer` for a fast clock: every sum and every comparison has a cycle of its own.
 
-    Instructions in, one row a cycle out as long as lines (the iterations of x) have 3 rows or more, also across instructions; a shorter line takes 3
-    cycles. Latency from ``i`` to its first row: 8 cycles. Only for arrays without a window.
+    Instructions in, one row a cycle out as long as lines (the iterations of x) have 3 rows or more; a shorter line takes 3
+    cycles, and a new instruction 3 more. Only for arrays without a window. ``hold``: so many cycles must pass between
+    the row before and this one, because of the accumulator row that they share with it or one of the two before it.
 
-        i ─► LineWalk ─► queue ─► one row after another ─► sums ─► compared ─► compared ─► queue ─► o
+        i ─► LineWalk ─► line ─► one row after another ─► sums ─► compared ─► compared ─► queue ─► o
     """
 
     def __init__(self, config: Config):
@@ -142,15 +150,15 @@ class LineSequencer(wiring.Component):
         super().__init__(
             {
                 "i": In(stream.Signature(instruction_layout(Opcode.MATMUL))),
-                "o": Out(stream.Signature(row_layout(config))),
+                "o": Out(stream.Signature(held_layout(config))),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.walk = walk = LineWalk(self.config)
-        m.submodules.lines = lines = Queue(line_layout(self.config), 2)
-        m.submodules.rows = rows = Queue(row_layout(self.config), 2)
+        m.submodules.lines = lines = Queue(line_layout(self.config), 1)
+        m.submodules.rows = rows = Queue(held_layout(self.config), 2)
         connect(m, flipped(self.i), walk.i)
         connect(m, walk.o, lines.i)
         connect(m, rows.o, flipped(self.o))
@@ -171,12 +179,12 @@ class LineSequencer(wiring.Component):
 
     def _moved(self, m, lines):
         """For each row what its addresses are, or what is added to those of the row before."""
-        line, fresh, left, ending = lines.payload, Signal(init=1), Signal(16), Signal()
+        line, fresh, left, ending = lines.payload, Signal(init=1), Signal(16, reset_less=True), Signal(reset_less=True)
         end, take = Signal(), Signal()
         m.d.comb += [
             end.eq(Mux(fresh, line.single, ending)),
             take.eq(lines.valid & self.go),
-            lines.ready.eq(take & end),
+            lines.ready.eq(self.go & end),
         ]
         with m.If(take):
             m.d.sync += [
@@ -218,8 +226,24 @@ class LineSequencer(wiring.Component):
         fields = {name: summed[name] for name in same} | dict(sums)
         fields |= {f"{walk}_outside": bit for walk, bit in outside.items()}
         fields["read"] = summed.inside & (x.as_unsigned() < summed.x_limit)
+        fields |= self._matches(m, valid, sums["accumulator"])
         valid, compared = self._stage(m, "compared", valid, fields)
-        row = Signal(row_layout(self.config))
+        row = Signal(held_layout(self.config))
         m.d.comb += [row[name].eq(compared[name]) for name in (*same, *WALKS, "read")]
         m.d.comb += row.beyond.eq((compared.read & compared.activation_outside) | compared.accumulator_outside)
+        for age in reversed(range(AGES)):  # the youngest wins
+            with m.If(compared[f"match_{age}"]):
+                m.d.comb += row.hold.eq(AGES - age)
         return valid, row
+
+    def _matches(self, m, valid, accumulator):
+        """Whether the row has the accumulator row of the one before it, of the one before that, and so on."""
+        bits = (self.config.accumulator_words - 1).bit_length()
+        found, earlier, earlier_valid = {}, accumulator[:bits], valid
+        for age in range(AGES):
+            before, before_valid = Signal(bits, name=f"before_{age}", reset_less=True), Signal(name=f"before_{age}_valid")
+            with m.If(self.go & valid):
+                m.d.sync += [before.eq(earlier), before_valid.eq(earlier_valid)]
+            found[f"match_{age}"] = before_valid & (before == accumulator[:bits])
+            earlier, earlier_valid = before, before_valid
+        return found
