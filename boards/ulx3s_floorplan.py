@@ -23,41 +23,8 @@ LAST = 12
 right."""
 
 
-def _weight(part: int):
-    """A nibble of a column: beside the column, between its two rows of cells."""
-    column, nibble = divmod(part, 2)
-    return (0, column + 1, nibble) if column < LAST else (1, LAST - 2 * (column - LAST), 2 + nibble)
-
-
-def _accumulator(bank: int, column: int):
-    """Below the column."""
-    return (1, column + 1, bank) if column < LAST else (1, LAST - 1 - 2 * (column - LAST), 2 + bank)
-
-
-def _activation(bank: int, nibble: int):
-    """A byte of both banks together, in the left half, where the activations enter the array."""
-    byte = nibble // 2
-    return 2 + byte % 2, byte // 2, 2 * bank + nibble % 2
-
-
-PAIR: Rules = {
-    r".*\.activation\.bank_(\d+)\.memory\.0\.(\d+)": _activation,
-    r".*\.accumulator\.bank_(\d+)\.column_(\d+)\.memory\.0\.0": _accumulator,
-    r".*\.weight\.bank_0\.memory\.0\.(\d+)": _weight,
-    r".*\.parameter\.bank_0\.memory\.0\.(\d+)": lambda part: (2, 12, part),
-    r"system\.memory\.lane_(\d+)\.memory\.0\.(\d+)": lambda byte, part: (2 + byte % 2, 8 + byte // 2, part),
-}
-"""16 columns of a pair array of two rows of cells, with 2 banks of activations."""
-
-
-# With two clocks every RAM has two true ports, and there are two copies of the sums.
-
-COPIES = 4
-"""Block RAMs of a column's sums: two halves, twice."""
-
-
-def _apart_sums(copy: int, column: int, half: int):
-    """Below the column."""
+def _sums(copy: int, column: int, half: int):
+    """Below the column: two halves of each of two copies."""
     number = 2 * copy + half
     if column < LAST:
         return 1, column + 1, number
@@ -65,7 +32,7 @@ def _apart_sums(copy: int, column: int, half: int):
     return (2, block, 2 + number) if number < 2 else (2, block - 1, number - 2)
 
 
-def _apart_weight(column: int, number: int):
+def _weight(column: int, number: int):
     """Beside the column, between its two rows of cells; those of the last columns below them."""
     return (0, column + 1, number) if column < LAST else (2, LAST - 2 * (column - LAST), number)
 
@@ -82,20 +49,20 @@ RIGHT = [(0, block, number) for block in range(5, 11) for number in (2, 3)] + [
 ]
 
 
-def _apart_activation(bank: int, part: int, nibble: int):
+def _activation(bank: int, part: int, nibble: int):
     """A nibble of both banks together."""
     return LEFT[2 * (4 * part + nibble) + bank]
 
 
-APART: Rules = {
-    r"(?:.*\.)?activation\.bank_(\d+)\.part_(\d+)\.0\.(\d+)": _apart_activation,
-    r"(?:.*\.)?accumulator\.column_(\d+)\.memory\.0\.(\d+)": lambda column, half: _apart_sums(0, column, half),
-    r"(?:.*\.)?accumulator\.copy_(\d+)\.memory\.0\.(\d+)": lambda column, half: _apart_sums(1, column, half),
-    r"(?:.*\.)?weight\.bank_0\.part_(\d+)\.0\.(\d+)": _apart_weight,
+PAIR: Rules = {
+    r"(?:.*\.)?activation\.bank_(\d+)\.part_(\d+)\.0\.(\d+)": _activation,
+    r"(?:.*\.)?accumulator\.column_(\d+)\.memory\.0\.(\d+)": lambda column, half: _sums(0, column, half),
+    r"(?:.*\.)?accumulator\.copy_(\d+)\.memory\.0\.(\d+)": lambda column, half: _sums(1, column, half),
+    r"(?:.*\.)?weight\.bank_0\.part_(\d+)\.0\.(\d+)": _weight,
     r".*\.parameter\.bank_0\.memory\.0\.(\d+)": lambda part: (0, 11, 2 + part) if part < 2 else (0, 12, part),
     r"system\.memory\.lane_(\d+)\.memory\.0\.(\d+)": lambda byte, part: RIGHT[4 * byte + part],
 }
-"""The same array with a clock of its own."""
+"""16 columns of a pair array of two rows of cells, with 2 banks of activations, and a clock of its own."""
 
 
 def place(netlist: dict, config: Config) -> int:

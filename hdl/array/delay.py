@@ -6,17 +6,17 @@ from amaranth.lib.wiring import In, Out
 
 
 class Delay(wiring.Component):
-    """``o`` is ``i``, ``cycles`` cycles later: a chain of registers. ``reset`` says whether a reset clears them."""
+    """``o`` is ``i``, ``cycles`` cycles later: a chain of registers. ``reset`` says whether a reset clears them, or sets them to ``init``."""
 
-    def __init__(self, shape, cycles: int, reset: bool = False):
-        self.shape, self.cycles, self.reset = shape, cycles, reset
+    def __init__(self, shape, cycles: int, reset: bool = False, init=None):
+        self.shape, self.cycles, self.reset, self.init = shape, cycles, reset, init
         super().__init__({"i": In(shape), "o": Out(shape)})
 
     def elaborate(self, platform):
         m = Module()
         value = self.i
         for cycle in range(1, self.cycles + 1):
-            stage = Signal(self.shape, name=f"stage_{cycle}", reset_less=not self.reset)
+            stage = Signal(self.shape, name=f"stage_{cycle}", reset_less=not self.reset, init=self.init)
             m.d.sync += stage.eq(value)
             value = stage
         m.d.comb += self.o.eq(value)

@@ -20,7 +20,7 @@ class WeightFeeder(wiring.Component):
     """One tile after another: reads its ``rows`` words and sends them to the array, ``read_latency`` cycles after the request.
 
     An instruction is taken in a cycle with ``load`` and ``ready``; ``ready`` is high while the feeder has nothing left to read
-    or is accepted its last word. Its first request follows 1 cycle later; then one word a cycle, as long as the port accepts,
+    or (not ``paced``) is accepted its last word. Its first request follows 1 cycle later; then one word a cycle, as long as the port accepts,
     also across tiles and instructions. The array has room for one tile beside the active one, so a tile is begun the cycle
     after the ``swap`` to the one before it, or later.
 
@@ -60,7 +60,7 @@ class WeightFeeder(wiring.Component):
             loaded.eq(full | complete),
             self.loaded.eq(full if self.paced else loaded),
             self.beyond.eq(active & ~full & beyond),
-            self.ready.eq(~active | (complete & final)),
+            self.ready.eq(~active | (0 if self.paced else complete & final)),
         ]
         m.d.sync += full.eq(loaded & ~self.swap)
 
@@ -89,12 +89,8 @@ class WeightFeeder(wiring.Component):
         instruction = self.instruction
         fields = data.StructLayout(dict.fromkeys(LOOPS, 16))
         counts, steps = Signal(fields, reset_less=True), Signal(fields, reset_less=True)
-        m.submodules.nest = nest = LoopNest(LOOPS, apart=True)
+        m.submodules.nest = nest = LoopNest(LOOPS, apart=True, paced=self.paced)
         m.submodules.walk = walk = Walk(LOOPS, LOOPS, paced=self.paced)
-        advance, last = nest.advance, nest.last
-        if self.paced:
-            advance, last = Signal.like(nest.advance), Signal()
-            m.d.sync += [advance.eq(nest.advance), last.eq(nest.last)]
         m.d.comb += [
             [nest.new_counts[loop].eq(instruction[f"count_{loop}"]) for loop in LOOPS],
             nest.load.eq(self.load),
@@ -104,11 +100,11 @@ class WeightFeeder(wiring.Component):
             walk.start.eq(instruction.weight_address),
             walk.steps.eq(steps),
             walk.step.eq(begun),
-            walk.advance.eq(advance),
+            walk.advance.eq(nest.advance),
         ]
         with m.If(self.load):
             m.d.sync += [counts.eq(nest.new_counts), steps.eq(step_fields(instruction, "weight", LOOPS))]
-        return walk.address, last
+        return walk.address, nest.last
 
     def _is_beyond(self, address):
         """Some word of the tile is outside the memory. In one of 2**16 words none can be: addresses wrap around."""

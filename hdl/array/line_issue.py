@@ -15,7 +15,7 @@ class LineIssue(wiring.Component):
     """`Issue` for memories that are always ready, with everything that leaves it in registers.
 
     A row waits for ``hold`` cycles after the one before it, and the first of a tile for its weights (``loaded``, which a swap takes away 2 cycles after its
-    row was issued). ``row`` goes with ``issued`` and ``failed``. Latency 2 cycles, throughput one row a cycle.
+    row was issued). ``row`` goes with ``issued`` and ``failed``. Latency 1 cycle, throughput one row a cycle.
     """
 
     def __init__(self, config: Config):
@@ -37,16 +37,16 @@ class LineIssue(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        valid, bad, held = Signal(), Signal(reset_less=True), Signal()
-        row, out = (Signal(row_layout(self.config), name=name, reset_less=True) for name in ("row", "out"))
-        hold = Signal.like(self.i.payload.hold)
+        row, valid = self.i.payload, self.i.valid
+        out = Signal(row_layout(self.config), reset_less=True)
         issued, failed, swapped = Signal(), Signal(), Signal()
-        loaded, goes = Signal(), Signal()
+        since, held, loaded, goes = Signal.like(row.hold), Signal(), Signal(), Signal()
         m.d.comb += [
             swapped.eq(issued & out.swap),
             loaded.eq(~row.swap | (self.loaded & ~swapped)),
-            goes.eq(valid & ~bad & ~held & loaded & self.enable),
-            self.i.ready.eq(~valid | goes),
+            held.eq(since < row.hold),
+            goes.eq(valid & ~row.beyond & ~held & loaded & self.enable),
+            self.i.ready.eq(goes),
             self.row.eq(out),
             self.request.eq(issued & out.read),
             self.issued.eq(issued),
@@ -54,15 +54,13 @@ class LineIssue(wiring.Component):
         ]
         m.d.sync += [
             issued.eq(goes),
-            failed.eq(valid & self.enable & (bad | (row.swap & self.weights_beyond)) & ~failed),
-            out.eq(row),
+            failed.eq(valid & self.enable & (row.beyond | (row.swap & self.weights_beyond)) & ~failed),
+            *(out[name].eq(row[name]) for name, _ in out.shape()),
         ]
-        with m.If(self.i.ready):
-            m.d.sync += [valid.eq(self.i.valid), bad.eq(self.i.payload.beyond)]
-            m.d.sync += [row[name].eq(self.i.payload[name]) for name, _ in row.shape()]
-            m.d.sync += [hold.eq(self.i.payload.hold), held.eq(self.i.valid & (self.i.payload.hold != 0))]
-        with m.Elif(held):
-            m.d.sync += [hold.eq(hold - 1), held.eq(hold != 1)]
+        with m.If(goes):
+            m.d.sync += since.eq(0)
+        with m.Elif(~since.all()):
+            m.d.sync += since.eq(since + 1)
 
         with m.If(issued):
             m.d.comb += self.state.eq(State.BUSY)

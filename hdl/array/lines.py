@@ -13,6 +13,9 @@ from ..stream.queue import Queue
 from .sequencer import LOOPS, row_layout
 
 OUTER = LOOPS[:-1]
+ROWS = 8
+"""Depth of the queue of rows."""
+
 AGES = ACCUMULATE_DISTANCE - 1
 """Rows before one that may still be on their way to the accumulator."""
 
@@ -23,9 +26,10 @@ KEPT = ("count_x", "x_stride", "x_limit", "constant", "signal", "offset")
 
 def line_layout(config: Config) -> data.StructLayout:
     """The iterations of x at one place of the other loops. ``begins``: the first line of an instruction, and ``activation`` and ``accumulator`` are
-    its addresses; else what leads there from the row before. ``x``: its first coordinate. ``single``, ``double``: it has one row, or two."""
+    its addresses; else what leads there from the row before. ``x``: its first coordinate. ``single``, ``double``: it has one row, or two. ``refused``: it wants a
+    window."""
     fields = instruction_layout(Opcode.MATMUL).members
-    flags = ("begins", "inside", "overwrite", "swap", "last", "single", "double")
+    flags = ("begins", "inside", "overwrite", "swap", "last", "single", "double", "refused")
     return data.StructLayout(
         dict.fromkeys(flags, 1)
         | {"x": signed(COORDINATE_BITS)}
@@ -56,10 +60,12 @@ class LineWalk(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        empty, begins, offered, last, inside = Signal(init=1), Signal(), Signal(), Signal(), Signal()
+        empty, begins, offered, inside = Signal(init=1), Signal(), Signal(), Signal(reset_less=True)
         load, step, settling = Signal(), Signal(), Signal()
         current = Signal(self.i.payload.shape(), reset_less=True)
         take, fire = Signal(), Signal()
+        m.submodules.nest = nest = LoopNest(OUTER, paced=True)
+        advance, last = nest.advance, nest.last
         m.d.comb += [
             self.i.ready.eq(empty),
             take.eq(self.i.valid & empty),
@@ -77,11 +83,8 @@ class LineWalk(wiring.Component):
         with m.Elif(fire):
             m.d.sync += [empty.eq(last), begins.eq(0)]
 
-        m.submodules.nest = nest = LoopNest(OUTER)
         m.d.comb += [nest.load.eq(load), nest.step.eq(step)]
         m.d.comb += [nest.counts[loop].eq(current[f"count_{loop}"]) for loop in OUTER]
-        advance = Signal(len(OUTER))
-        m.d.sync += [advance.eq(nest.advance), last.eq(nest.last)]
 
         coordinates = {}
         for axis, loops in (("y", OUTER), ("x", LOOPS)):
@@ -100,7 +103,7 @@ class LineWalk(wiring.Component):
 
         line = self.o.payload
         first = {loop: nest.first[i] for i, loop in enumerate(OUTER)}
-        single, double = Signal(), Signal()
+        single, double = Signal(reset_less=True), Signal(reset_less=True)
         m.d.sync += [single.eq(current.count_x == 1), double.eq(current.count_x == 2)]
         for walk in WALKS:
             m.d.comb += [line[walk].eq(self._move(m, walk, load, step, advance, current))]
@@ -113,6 +116,7 @@ class LineWalk(wiring.Component):
             line.last.eq(last),
             line.single.eq(single),
             line.double.eq(double),
+            line.refused.eq(current.window),
             line.x.eq(coordinates["x"].value),
             *(line[name].eq(current[name]) for name in KEPT),
         ]
@@ -121,7 +125,7 @@ class LineWalk(wiring.Component):
     def _move(self, m, walk, load, step, advance, current):
         """The address of an instruction's first line; for others the step of the loop that has advanced."""
         steps = data.View(data.StructLayout(dict.fromkeys(OUTER, 16)), step_fields(current, walk, OUTER))
-        chosen, move = Signal(16, name=f"{walk}_chosen"), Signal(16, name=f"{walk}_move", reset_less=True)
+        chosen, move = Signal(16, name=f"{walk}_chosen", reset_less=True), Signal(16, name=f"{walk}_move", reset_less=True)
         terms = [steps[loop] & advance[i].replicate(16) for i, loop in enumerate(OUTER)]
         merged = terms[0]
         for term in terms[1:]:
@@ -157,16 +161,16 @@ class LineSequencer(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.walk = walk = LineWalk(self.config)
-        m.submodules.lines = lines = Queue(line_layout(self.config), 1)
-        m.submodules.rows = rows = Queue(held_layout(self.config), 2)
+        m.submodules.rows = rows = Queue(held_layout(self.config), ROWS)
         connect(m, flipped(self.i), walk.i)
-        connect(m, walk.o, lines.i)
         connect(m, rows.o, flipped(self.o))
-        self.go = rows.i.ready
-        moved = self._moved(m, lines.o)
+        # A cycle late, with room for what comes meanwhile.
+        self.go = Signal()
+        m.d.sync += self.go.eq(rows.level < ROWS // 2)
+        moved = self._moved(m, walk.o)
         summed = self._summed(m, *moved)
         valid, row = self._compared(m, *summed)
-        m.d.comb += [rows.i.valid.eq(valid), rows.i.payload.eq(row)]
+        m.d.comb += [rows.i.valid.eq(valid & self.go), rows.i.payload.eq(row)]
         return m
 
     def _stage(self, m, name, valid, fields):
@@ -179,18 +183,16 @@ class LineSequencer(wiring.Component):
 
     def _moved(self, m, lines):
         """For each row what its addresses are, or what is added to those of the row before."""
-        line, fresh, left, ending = lines.payload, Signal(init=1), Signal(16, reset_less=True), Signal(reset_less=True)
-        end, take = Signal(), Signal()
-        m.d.comb += [
-            end.eq(Mux(fresh, line.single, ending)),
-            take.eq(lines.valid & self.go),
-            lines.ready.eq(self.go & end),
-        ]
-        with m.If(take):
+        line, valid = Signal(lines.payload.shape(), reset_less=True), Signal()
+        fresh, ends, left = Signal(reset_less=True), Signal(reset_less=True), Signal(16, reset_less=True)
+        m.d.comb += lines.ready.eq(~valid | (self.go & ends))
+        with m.If(lines.ready):
+            m.d.sync += [valid.eq(lines.valid), line.eq(lines.payload), fresh.eq(1), ends.eq(lines.payload.single)]
+        with m.Elif(self.go):
             m.d.sync += [
-                fresh.eq(end),
+                fresh.eq(0),
                 left.eq(Mux(fresh, line.count_x, left) - 1),
-                ending.eq(Mux(fresh, line.double, left == 2)),
+                ends.eq(Mux(fresh, line.double, left == 2)),
             ]
         moves = {walk: Mux(fresh, line[walk], line[f"{walk}_step"].as_unsigned()) for walk in WALKS}
         stride = line.x_stride.as_signed() if line.x_stride.shape().signed else line.x_stride
@@ -199,10 +201,10 @@ class LineSequencer(wiring.Component):
             "fresh": fresh,
             "x": Mux(fresh, line.x, stride)[:COORDINATE_BITS].as_signed(),
             "swap": fresh & line.swap,
-            "last": end & line.last,
+            "last": ends & line.last,
         }
-        same = ("inside", "overwrite", "x_limit", "constant", "signal", "offset")
-        return self._stage(m, "moved", lines.valid, fields | {name: line[name] for name in same})
+        same = ("inside", "overwrite", "x_limit", "constant", "signal", "offset", "refused")
+        return self._stage(m, "moved", valid, fields | {name: line[name] for name in same})
 
     def _summed(self, m, valid, moved):
         """Addresses and coordinate of each row."""
@@ -212,7 +214,7 @@ class LineSequencer(wiring.Component):
             for walk, total in sums.items():
                 m.d.sync += total.eq(Mux(moved.absolute, 0, total) + moved[walk])
             m.d.sync += x.eq(Mux(moved.fresh, 0, x) + moved.x)
-        same = ("inside", "overwrite", "x_limit", "constant", "signal", "offset", "swap", "last")
+        same = ("inside", "overwrite", "x_limit", "constant", "signal", "offset", "refused", "swap", "last")
         staged_valid, staged = self._stage(m, "summed", valid, {name: moved[name] for name in same})
         return staged_valid, staged, sums, x
 
@@ -221,7 +223,7 @@ class LineSequencer(wiring.Component):
         same = ("overwrite", "constant", "signal", "offset", "swap", "last")
         outside = {
             "activation": sums["activation"] >= self.config.activation_words,
-            "accumulator": sums["accumulator"] >= self.config.accumulator_words,
+            "accumulator": summed.refused | (sums["accumulator"] >= self.config.accumulator_words),
         }
         fields = {name: summed[name] for name in same} | dict(sums)
         fields |= {f"{walk}_outside": bit for walk, bit in outside.items()}

@@ -45,7 +45,7 @@ class WeightTerm(wiring.Component):
         beat, pairs = self.i, []
         for column, (weight, term) in enumerate(zip(self.weights, self.terms)):
             held = Signal(signed(8), name=f"held_{column}", reset_less=True)
-            total = Signal(term.shape(), name=f"total_{column}")
+            total = Signal(term.shape(), name=f"total_{column}", reset_less=True)
             complete = Signal(term.shape(), name=f"complete_{column}", reset_less=True)
             with m.If(beat.load):
                 m.d.sync += held.eq(weight)
@@ -83,6 +83,7 @@ class TermBeats(wiring.Component):
         delays = {"load": (self.load, 1), "pair": (pair, 1)}
         delays |= {"add": (pair, late), "swap": (self.swap, late)}
         for name, (flag, cycles) in delays.items():
-            m.submodules[name] = delay = Delay(1, cycles, reset=True)  # see PairArray
+            # With a reset: see PairArray. It sends a swap along the columns, which is what clears them.
+            m.submodules[name] = delay = Delay(1, cycles, reset=True, init=int(name == "swap"))
             m.d.comb += [delay.i.eq(flag), self.o[name].eq(delay.o)]
         return m

@@ -13,7 +13,7 @@ from ..interfaces import OFFSET_BITS, Counted, Done, EngineSignature, instructio
 from .meter import StateMeter
 from .queue import FAST, LUT_RAM_WORDS, AsyncQueue
 
-PIECES, STATUSES = 4, 8
+PIECES, STATUSES = 8, 8
 """Of an instruction; depth of a queue."""
 
 REPORTS = LUT_RAM_WORDS

@@ -18,11 +18,12 @@ class LoopNest(wiring.Component):
     first iteration. ``last``: the nest is at its last iteration. Latency 1 cycle from ``load`` or ``step`` to the outputs.
 
     With ``apart`` a load takes ``new_counts`` in place of ``counts``, which are those of the nest at work: no multiplexer stands
-    before the comparators.
+    before the comparators. ``paced``: a step comes 2 cycles after a load or a step at the soonest, ``advance`` and ``last`` a cycle later
+    and out of registers.
     """
 
-    def __init__(self, loops: tuple[str, ...], apart: bool = False):
-        self.loops, self.apart = loops, apart
+    def __init__(self, loops: tuple[str, ...], apart: bool = False, paced: bool = False):
+        self.loops, self.apart, self.paced = loops, apart, paced
         counts = data.StructLayout({loop: unsigned(16) for loop in loops})
         super().__init__(
             ({"new_counts": In(counts)} if apart else {})
@@ -39,17 +40,19 @@ class LoopNest(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         ended = Signal(len(self.loops))
+        settled = "sync" if self.paced else "comb"
+        advance, last = Signal(len(self.loops), reset_less=True), Signal(reset_less=True)
         new_counts = self.new_counts if self.apart else self.counts
         for i, loop in enumerate(self.loops):
             remaining = Signal(range(MAX_COUNT), name=f"remaining_{loop}", reset_less=True)
             first = Signal(name=f"first_{loop}", reset_less=True)
             end = Signal(name=f"ended_{loop}", init=1)  # nothing remains: every step begins with this
-            inner_ended = ended[i + 1 :].all() if i + 1 < len(self.loops) else 1
-            m.d.comb += [
-                ended[i].eq(end),
-                self.first[i].eq(first),
-                self.advance[i].eq(inner_ended & ~end),
+            inner_ended = Signal(name=f"inner_ended_{loop}", reset_less=True)
+            m.d[settled] += [
+                inner_ended.eq(ended[i + 1 :].all() if i + 1 < len(self.loops) else 1),
+                advance[i].eq((ended[i + 1 :].all() if i + 1 < len(self.loops) else 1) & ~end),
             ]
+            m.d.comb += [ended[i].eq(end), self.first[i].eq(first)]
             with m.If(self.load):
                 m.d.sync += [remaining.eq(new_counts[loop] - 1), first.eq(1), end.eq(new_counts[loop] == 1)]
             with m.Elif(self.step & inner_ended):
@@ -58,7 +61,8 @@ class LoopNest(wiring.Component):
                     first.eq(end),
                     end.eq(Mux(end, self.counts[loop] == 1, remaining == 1)),
                 ]
-        m.d.comb += self.last.eq(ended.all())
+        m.d[settled] += last.eq(ended.all())
+        m.d.comb += [self.advance.eq(advance), self.last.eq(last)]
         return m
 
 
@@ -86,7 +90,7 @@ class Walk(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        chosen = Signal(signed(self.steps.shape()[self.loops[0]].shape.width))
+        chosen = Signal(signed(self.steps.shape()[self.loops[0]].shape.width), reset_less=True)
         # The advance bits are one-hot: an AND-OR is shallower than a priority chain.
         terms = [
             self.steps[loop].as_unsigned() & self.advance[self.nest.index(loop)].replicate(len(chosen))
