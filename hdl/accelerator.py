@@ -10,8 +10,8 @@ from gemmary.errors import InputError
 from .array.engine import TensorEngine
 from .array.multiplier import DotProduct
 from .control.sequencer import Sequencer
-from .crossing.tensor import ENGINES, TensorCrossing
 from .crossing.queue import FAST
+from .crossing.tensor import ENGINES, TensorCrossing
 from .dma.axi import AxiManager
 from .dma.load import LoadEngine
 from .dma.store import StoreEngine

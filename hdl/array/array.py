@@ -111,7 +111,9 @@ class SystolicArray(wiring.Component):
 
     def _weights(self, m):
         """The buses of the columns, each a cycle later than the one before it, and the load flags that enter on the left."""
-        m.submodules.weight_skew = buses = Skew(signed(8), skew(self.config.columns) if self.lead is None else [1] * self.config.columns)
+        m.submodules.weight_skew = buses = Skew(
+            signed(8), skew(self.config.columns) if self.lead is None else [1] * self.config.columns
+        )
         m.d.comb += [bus.eq(weight) for bus, weight in zip(buses.i, self.w.data)]
         row = Signal(range(self.config.rows))
         with m.If(self.w.valid):

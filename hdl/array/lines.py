@@ -33,7 +33,7 @@ def line_layout(config: Config) -> data.StructLayout:
     return data.StructLayout(
         dict.fromkeys(flags, 1)
         | {"x": signed(COORDINATE_BITS)}
-        | {walk: 16 for walk in WALKS}
+        | dict.fromkeys(WALKS, 16)
         | {f"{walk}_step": signed(16) for walk in WALKS}
         | {name: fields[name] for name in KEPT}
     )
@@ -125,7 +125,10 @@ class LineWalk(wiring.Component):
     def _move(self, m, walk, load, step, advance, current):
         """The address of an instruction's first line; for others the step of the loop that has advanced."""
         steps = data.View(data.StructLayout(dict.fromkeys(OUTER, 16)), step_fields(current, walk, OUTER))
-        chosen, move = Signal(16, name=f"{walk}_chosen", reset_less=True), Signal(16, name=f"{walk}_move", reset_less=True)
+        chosen, move = (
+            Signal(16, name=f"{walk}_chosen", reset_less=True),
+            Signal(16, name=f"{walk}_move", reset_less=True),
+        )
         terms = [steps[loop] & advance[i].replicate(16) for i, loop in enumerate(OUTER)]
         merged = terms[0]
         for term in terms[1:]:
@@ -243,7 +246,10 @@ class LineSequencer(wiring.Component):
         bits = (self.config.accumulator_words - 1).bit_length()
         found, earlier, earlier_valid = {}, accumulator[:bits], valid
         for age in range(AGES):
-            before, before_valid = Signal(bits, name=f"before_{age}", reset_less=True), Signal(name=f"before_{age}_valid")
+            before, before_valid = (
+                Signal(bits, name=f"before_{age}", reset_less=True),
+                Signal(name=f"before_{age}_valid"),
+            )
             with m.If(self.go & valid):
                 m.d.sync += [before.eq(earlier), before_valid.eq(earlier_valid)]
             found[f"match_{age}"] = before_valid & (before == accumulator[:bits])

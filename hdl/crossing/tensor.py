@@ -1,6 +1,6 @@
 """All that crosses between the tensor engine in ``fast`` and everything else in ``sync``, but for the memories."""
 
-from amaranth import Module, Signal
+from amaranth import Module
 from amaranth.lib import wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out, connect, flipped

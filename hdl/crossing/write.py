@@ -1,7 +1,7 @@
 """Writes of a memory in the fast domain, one at a time."""
 
 from amaranth import Module, Signal, unsigned
-from amaranth.lib import stream, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from .queue import FAST, AsyncQueue
