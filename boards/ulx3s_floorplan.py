@@ -55,10 +55,10 @@ def _activation(bank: int, part: int, nibble: int):
 
 
 PAIR: Rules = {
-    r"(?:.*\.)?activation\.bank_(\d+)\.part_(\d+)\.0\.(\d+)": _activation,
+    r"(?:.*\.)?activation\.bank_(\d+)\.shared_(\d+)\.0\.(\d+)": _activation,
     r"(?:.*\.)?accumulator\.column_(\d+)\.memory\.0\.(\d+)": lambda column, half: _sums(0, column, half),
-    r"(?:.*\.)?accumulator\.copy_(\d+)\.memory\.0\.(\d+)": lambda column, half: _sums(1, column, half),
-    r"(?:.*\.)?weight\.bank_0\.part_(\d+)\.0\.(\d+)": _weight,
+    r"(?:.*\.)?accumulator\.copy_(\d+)\.shared\.0\.(\d+)": lambda column, half: _sums(1, column, half),
+    r"(?:.*\.)?weight\.bank_0\.shared_(\d+)\.0\.(\d+)": _weight,
     r".*\.parameter\.bank_0\.memory\.0\.(\d+)": lambda part: (0, 11, 2 + part) if part < 2 else (0, 12, part),
     r"system\.memory\.lane_(\d+)\.memory\.0\.(\d+)": lambda byte, part: RIGHT[4 * byte + part],
 }

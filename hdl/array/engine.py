@@ -98,7 +98,7 @@ class TensorEngine(wiring.Component):
         if self.apart:
             fed, begun = Signal(), Signal()
             m.d.comb += [
-                feeder.load.eq(i.valid & ~fed & feeder.ready & feeder.enable),
+                feeder.load.eq(i.valid & ~fed & feeder.ready),
                 feeder.instruction.eq(i.payload),
                 sequencer.i.valid.eq(i.valid & ~begun),
                 sequencer.i.payload.eq(i.payload),
@@ -127,7 +127,6 @@ class TensorEngine(wiring.Component):
         issue, feeder, sequencer, error = self.issue, self.feeder, self.sequencer, self.engine.error
         failed, enable = Signal(), Signal()
         m.d.comb += [
-            enable.eq(~self.engine.halt & ~failed),
             feeder.enable.eq(enable),
             issue.enable.eq(enable),
             issue.i.valid.eq(sequencer.o.valid),
@@ -135,8 +134,10 @@ class TensorEngine(wiring.Component):
             sequencer.o.ready.eq(issue.i.ready),
             issue.loaded.eq(feeder.loaded),
             issue.weights_beyond.eq(feeder.beyond),
-            feeder.swap.eq(issue.issued & issue.row.swap),
+            feeder.swap.eq(issue.swap),
         ]
+        # Late by a cycle it does no harm: a row that fails stays where it is.
+        m.d["sync" if self.apart else "comb"] += enable.eq(~self.engine.halt & ~failed)
         m.d.sync += [error.valid.eq(issue.failed), error.cause.eq(Cause.ADDRESS), error.offset.eq(issue.row.offset)]
         with m.If(issue.failed):
             m.d.sync += failed.eq(1)

@@ -52,6 +52,7 @@ class WeightFeeder(wiring.Component):
         row = Signal(range(self.config.rows))
         address = Signal(16)
         accepted, complete, at_last, loaded = Signal(), Signal(), Signal(), Signal()
+        load = Signal()  # paced, a cycle late: the instruction stays for as long
         m.d.comb += [
             self.port.valid.eq(active & ~full & ~beyond & self.enable),
             self.port.address.eq(address),
@@ -60,8 +61,9 @@ class WeightFeeder(wiring.Component):
             loaded.eq(full | complete),
             self.loaded.eq(full if self.paced else loaded),
             self.beyond.eq(active & ~full & beyond),
-            self.ready.eq(~active | (0 if self.paced else complete & final)),
+            self.ready.eq(~active & ~load if self.paced else ~active | (complete & final)),
         ]
+        m.d["sync" if self.paced else "comb"] += load.eq(self.load)
         m.d.sync += full.eq(loaded & ~self.swap)
 
         # Paced, the loops advance a cycle later, and what they have done is known 3 cycles after that.
@@ -70,20 +72,20 @@ class WeightFeeder(wiring.Component):
         if self.paced:
             begun = Signal()
             m.d.sync += begun.eq(accepted & (row == known))
-        next_address, last = self._tiles(m, begun)
+        next_address, last = self._tiles(m, load, begun)
         with m.If(accepted):
             m.d.sync += [row.eq(row + 1), address.eq(address + 1), at_last.eq(row == self.config.rows - 2)]
             with m.If(row == known):
                 m.d.sync += final.eq(last)
-        with m.If(self.load | (complete & ~final)):
-            first = Mux(self.load, self.instruction.weight_address, next_address)
+        with m.If(load | (complete & ~final)):
+            first = Mux(load, self.instruction.weight_address, next_address)
             m.d.sync += [active.eq(1), address.eq(first), beyond.eq(self._is_beyond(first))]
         with m.Elif(complete):
             m.d.sync += active.eq(0)
         self._words(m, accepted)
         return m
 
-    def _tiles(self, m, begun):
+    def _tiles(self, m, load, begun):
         """Address of the tile after the one being read, which is ``begun`` with its first word; and whether the latter is the
         last one."""
         instruction = self.instruction
@@ -93,16 +95,16 @@ class WeightFeeder(wiring.Component):
         m.submodules.walk = walk = Walk(LOOPS, LOOPS, paced=self.paced)
         m.d.comb += [
             [nest.new_counts[loop].eq(instruction[f"count_{loop}"]) for loop in LOOPS],
-            nest.load.eq(self.load),
+            nest.load.eq(load),
             nest.counts.eq(counts),
             nest.step.eq(begun),
-            walk.load.eq(self.load),
+            walk.load.eq(load),
             walk.start.eq(instruction.weight_address),
             walk.steps.eq(steps),
             walk.step.eq(begun),
             walk.advance.eq(nest.advance),
         ]
-        with m.If(self.load):
+        with m.If(load):
             m.d.sync += [counts.eq(nest.new_counts), steps.eq(step_fields(instruction, "weight", LOOPS))]
         return walk.address, nest.last
 

@@ -12,7 +12,8 @@ from .sequencer import row_layout
 
 
 class Issue(wiring.Component):
-    """Holds the next row until it can go: ``issued``, together with ``request`` accepted if it reads an activation.
+    """Holds the next row until it can go: ``issued``, together with ``request`` accepted if it reads an activation;
+    ``swap``, if it is the first of a tile.
 
     It waits for the memory (``request`` / ``ready``), for its weight tile (``loaded``, with the first row of a tile) and until
     ACCUMULATE_DISTANCE cycles have passed since a row for the same accumulator row. ``failed``: the row, or its weight tile
@@ -32,6 +33,7 @@ class Issue(wiring.Component):
                 "loaded": In(1),
                 "weights_beyond": In(1),
                 "issued": Out(1),
+                "swap": Out(1),
                 "failed": Out(1),
                 "state": Out(State),
             }
@@ -49,6 +51,7 @@ class Issue(wiring.Component):
             possible.eq(valid & ~row.beyond & ~hazard & has_weights & self.enable),
             self.request.eq(possible & row.read),
             self.issued.eq(possible & (self.ready | ~row.read)),
+            self.swap.eq(self.issued & row.swap),
             self.failed.eq(valid & self.enable & (row.beyond | (row.swap & self.weights_beyond))),
             self.i.ready.eq(~valid | self.issued),
         ]

@@ -30,6 +30,7 @@ class LineIssue(wiring.Component):
                 "loaded": In(1),
                 "weights_beyond": In(1),
                 "issued": Out(1),
+                "swap": Out(1),
                 "failed": Out(1),
                 "state": Out(State),
             }
@@ -42,7 +43,7 @@ class LineIssue(wiring.Component):
         issued, failed, swapped = Signal(), Signal(), Signal()
         since, held, loaded, goes = Signal.like(row.hold), Signal(), Signal(), Signal()
         m.d.comb += [
-            swapped.eq(issued & out.swap),
+            self.swap.eq(swapped),
             loaded.eq(~row.swap | (self.loaded & ~swapped)),
             held.eq(since < row.hold),
             goes.eq(valid & ~row.beyond & ~held & loaded & self.enable),
@@ -54,7 +55,8 @@ class LineIssue(wiring.Component):
         ]
         m.d.sync += [
             issued.eq(goes),
-            failed.eq(valid & self.enable & (row.beyond | (row.swap & self.weights_beyond)) & ~failed),
+            swapped.eq(goes & row.swap),
+            failed.eq(valid & self.enable & ~failed & (row.beyond | (row.swap & self.weights_beyond))),
             *(out[name].eq(row[name]) for name, _ in out.shape()),
         ]
         with m.If(goes):

@@ -44,7 +44,8 @@ def held_layout(config: Config) -> data.StructLayout:
 
 
 class LineWalk(wiring.Component):
-    """Instructions in, lines out: one in 3 cycles. Latency from ``i`` to its first line: 3 cycles.
+    """Instructions in, lines out: one in 3 cycles. Latency from ``i``, whose payload stays a cycle longer, to
+    its first line: 4 cycles.
 
     A cycle after an instruction comes, or a line goes, the loops begin or advance; in the next one what depends on them is compared and chosen.
     """
@@ -67,12 +68,12 @@ class LineWalk(wiring.Component):
         m.submodules.nest = nest = LoopNest(OUTER, paced=True)
         advance, last = nest.advance, nest.last
         m.d.comb += [
-            self.i.ready.eq(empty),
-            take.eq(self.i.valid & empty),
+            self.i.ready.eq(empty & ~take),
             self.o.valid.eq(offered),
             fire.eq(offered & self.o.ready),
         ]
         m.d.sync += [
+            take.eq(self.i.valid & self.i.ready),  # a cycle late: the instruction stays for as long
             load.eq(take),
             step.eq(fire & ~last),
             settling.eq(load | step),

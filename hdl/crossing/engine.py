@@ -138,12 +138,14 @@ class EngineCrossing(wiring.Component):
         self.waiting = Signal()
         state, offset, counting = Signal(State), Signal(OFFSET_BITS), Signal()
         m.d[FAST] += [state.eq(self.inner.state), offset.eq(self.inner.offset), counting.eq(self.counting)]
+        put = Signal()  # in every second cycle, so that there is still the room that was seen
+        m.d[FAST] += put.eq(queue.i.ready & ~put)
         resting = (state == State.IDLE) | (state == State.DRAIN)
         m.d.comb += [
             meter.state.eq(Mux(self.waiting & resting, State.WAIT_SEMAPHORE, state)),
             meter.counting.eq(counting),
-            meter.take.eq(queue.i.ready),
-            queue.i.valid.eq(1),
+            meter.take.eq(put),
+            queue.i.valid.eq(put),
             queue.i.payload.state.eq(state),
             queue.i.payload.offset.eq(offset),
             queue.i.payload.counted.eq(meter.o),

@@ -8,12 +8,15 @@ from gemmary.registers import State
 
 from ..interfaces import COUNTED_BITS, Counted
 
+MOST = (1 << COUNTED_BITS) - 16
+"""Cycles that a count holds."""
+
 
 class StateMeter(wiring.Component):
     """Cycles in each ``state`` while ``counting``, told piece by piece: ``o`` holds the cycles in one state since it was told last.
 
     ``take`` takes them; then it is the next state's turn. The sum of all that is taken is exact as long as every state's turn
-    comes within 2**COUNTED_BITS - 1 cycles; what would not fit is lost.
+    comes within MOST cycles; what would be more is lost. Counts are a cycle behind the state.
     """
 
     state: In(State)
@@ -23,21 +26,24 @@ class StateMeter(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        counts = [Signal(COUNTED_BITS, name=f"count_{state.name.lower()}") for state in State]
         turn = Signal(range(len(State)))
         m.d.comb += self.o.state.eq(turn)
         with m.If(self.take):
             m.d.sync += turn.eq(turn + 1)
-        for state, count in zip(State, counts):
-            kept, counted = (
-                Signal(COUNTED_BITS, name=f"kept_{state.name.lower()}"),
-                Signal(name=f"counted_{state.name.lower()}"),
+        for state in State:
+            name = state.name.lower()
+            count, hit, full = (
+                Signal(COUNTED_BITS, name=f"count_{name}"),
+                Signal(name=f"hit_{name}"),
+                Signal(name=f"full_{name}"),
             )
-            m.d.comb += [
-                kept.eq(Mux(self.take & (turn == state), 0, count)),
-                counted.eq(self.counting & (self.state == state) & ~kept.all()),
+            taken, counted = Signal(name=f"taken_{name}"), Signal(name=f"counted_{name}")
+            m.d.comb += [taken.eq(self.take & (turn == state)), counted.eq(hit & ~full)]
+            m.d.sync += [
+                hit.eq(self.counting & (self.state == state)),
+                full.eq(count >= MOST),  # a cycle late: there is room for one more
+                count.eq(Mux(taken, 0, count) + counted),
             ]
-            m.d.sync += count.eq(kept + counted)
             with m.If(turn == state):
                 m.d.comb += self.o.cycles.eq(count)
         return m

@@ -1,8 +1,9 @@
 """A queue between two clocks that keeps the layout of its items."""
 
-from amaranth import Module, Shape, Value
+from amaranth import Cat, Module, Signal
 from amaranth.lib import stream, wiring
-from amaranth.lib.fifo import AsyncFIFO
+from amaranth.lib.cdc import FFSynchronizer
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 FAST = "fast"
@@ -14,10 +15,11 @@ LUT_RAM_WORDS = 16
 
 class AsyncQueue(wiring.Component):
     """``depth`` items (a power of two, at least 2) of ``shape`` from stream ``i`` in ``i_domain`` to stream ``o`` in ``o_domain``,
-    whatever their clocks are to each other.
+    whatever their clocks are to each other. Gray counters through synchronisers, as in `amaranth.lib.fifo.AsyncFIFO`; other than there the
+    address that is read and what comes out are registers, since what stands before them would be the longest path of a fast domain.
 
-    Latency: 2 to 3 cycles of ``o_domain``. One item a cycle of the slower clock needs a depth of 8. ``level``, in ``i_domain``: at least as
-    many items as are held, of those put in two cycles ago or before. Only a reset of ``i_domain`` as a whole empties it.
+    Latency: 3 to 4 cycles of ``o_domain``. One item a cycle of the slower clock needs a depth of 8. ``level``, in ``i_domain``: at least as
+    many items as are held, of those put in two cycles ago or before. Both domains are reset together.
     """
 
     def __init__(self, shape, depth: int, i_domain: str, o_domain: str):
@@ -33,17 +35,44 @@ class AsyncQueue(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        width = Shape.cast(self.shape).width
-        m.submodules.fifo = fifo = AsyncFIFO(
-            width=width, depth=self.depth, w_domain=self.i_domain, r_domain=self.o_domain
+        bits = self.depth.bit_length()
+        produced, consumed, seen_consumed = (
+            Signal(bits, name=name) for name in ("produced", "consumed", "seen_consumed")
         )
+        produce_gray, consume_gray = Signal(bits), Signal(bits)
+        produce_seen, consume_seen = Signal(bits), Signal(bits)
+        m.submodules.produce_cdc = FFSynchronizer(produce_gray, produce_seen, o_domain=self.o_domain)
+        m.submodules.consume_cdc = FFSynchronizer(consume_gray, consume_seen, o_domain=self.i_domain)
+        m.submodules.storage = storage = Memory(shape=self.shape, depth=self.depth, init=[])
+        write, read = storage.write_port(domain=self.i_domain), storage.read_port(domain="comb")
+
+        after = Signal(bits)
         m.d.comb += [
-            fifo.w_en.eq(self.i.valid),
-            fifo.w_data.eq(Value.cast(self.i.payload)),
-            self.i.ready.eq(fifo.w_rdy),
-            fifo.r_en.eq(self.o.ready),
-            Value.cast(self.o.payload).eq(fifo.r_data),
-            self.o.valid.eq(fifo.r_rdy),
-            self.level.eq(fifo.w_level),
+            self.i.ready.eq(produce_gray != consume_seen ^ (3 << bits - 2)),  # as many ahead as there is room
+            write.en.eq(self.i.valid & self.i.ready),
+            write.addr.eq(produced),
+            write.data.eq(self.i.payload),
+            after.eq(produced + write.en),
         ]
+        binary = Cat((consume_seen >> bit).xor() for bit in range(bits))
+        m.d[self.i_domain] += [
+            produced.eq(after),
+            produce_gray.eq(after ^ (after >> 1)),
+            seen_consumed.eq(binary),
+            self.level.eq(produced - seen_consumed),
+        ]
+
+        free, there, payload = Signal(), Signal(), Signal.like(self.o.payload, reset_less=True)
+        following = Signal(bits)
+        m.d.comb += [
+            free.eq(~self.o.valid | self.o.ready),
+            there.eq(consume_gray != produce_seen),
+            read.addr.eq(consumed),
+            following.eq(consumed + 1),
+            self.o.payload.eq(payload),
+        ]
+        with m.If(free):
+            m.d[self.o_domain] += [self.o.valid.eq(there), payload.eq(read.data)]
+        with m.If(free & there):
+            m.d[self.o_domain] += [consumed.eq(following), consume_gray.eq(following ^ (following >> 1))]
         return m

@@ -31,7 +31,7 @@ class DualRam(wiring.Component):
         bits = self.width // self.parts
         for part in range(self.parts):  # a memory each: a port of a block RAM writes all of its word, or none
             memory = Memory(shape=bits, depth=self.depth, init=[], attrs=NO_CHECK)
-            m.submodules[f"part_{part}"] = memory
+            m.submodules[f"shared_{part}"] = memory
             write, read, other = memory.write_port(), memory.read_port(), memory.read_port(domain=self.domain)
             output, tensor_output = Signal(bits, reset_less=True), Signal(bits, reset_less=True)
             m.d.comb += [

@@ -40,7 +40,8 @@ class Ram(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.memory = memory = Memory(shape=self.width, depth=self.depth, init=[], attrs=NO_CHECK)
+        memory = Memory(shape=self.width, depth=self.depth, init=[], attrs=NO_CHECK)
+        m.submodules["memory" if self.write_domain == "sync" else "shared"] = memory
         read = memory.read_port(domain="sync")
         granularity = self.width // self.parts if self.parts > 1 else None
         write = memory.write_port(domain=self.write_domain, granularity=granularity)

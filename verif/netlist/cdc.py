@@ -15,7 +15,9 @@ Allowed are, by the names that Amaranth gives them and by their structure:
 - ``FFSynchronizer``: a submodule with registers ``stage0`` to ``stage1`` on one clock, ``stage0`` feeding nothing but ``stage1``.
   What goes in is one bit, straight from a register or a pin: several bits may arrive in different cycles, and logic may glitch;
 - ``AsyncFFSynchronizer`` and ``ResetSynchronizer``: the same with an asynchronous reset, whose stage 0 loads a constant;
-- ``AsyncFIFO`` and ``AsyncFIFOBuffered``: Gray counters through ``produce_cdc`` and ``consume_cdc``, and the memory ``storage``.
+- ``AsyncFIFO``, ``AsyncFIFOBuffered`` and ``hdl.crossing.queue``: Gray counters through ``produce_cdc`` and ``consume_cdc``, and the memory
+  ``storage``;
+- memories called ``shared``, or ``shared`` and a number: nobody reads there what is being written, since semaphores order accesses.
 """
 
 import argparse
@@ -32,6 +34,7 @@ from .cells import BUFFERS, Bit, Cell, Register, parts
 
 ASYNCHRONOUS, PIN = "(asynchronous)", "(pin)"
 CONSTANTS = ("0", "1", "x", "z")
+_SHARED = re.compile(r"(?:.*\.)?shared(?:_\d+)?(?:\.\d+)*")
 _STAGE = re.compile(r"(.+)\.stage(\d+)")
 
 
@@ -272,6 +275,8 @@ class _Design:
         clocks = self._clock_name(writing), self._clock_name(reading)
         destination = self._name(register.outputs[0]) if register.outputs else register.cell
         queue = scope[1] if scope and scope[1] and self._queue(scope[1]) else ""
+        if _SHARED.fullmatch(register.cell):
+            return Crossing("memory", register.cell, clocks[0], destination, clocks[1], "shared memory", "")
         verdict = (f"queue {queue}", "") if queue else ("", "a memory with two clocks outside an asynchronous queue")
         return Crossing("memory", register.cell, clocks[0], destination, clocks[1], *verdict)
 
