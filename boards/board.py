@@ -21,7 +21,7 @@ MODULES = {"ulx3s-85f": "boards.ulx3s", "icebreaker": "boards.icebreaker"}
 class Board:
     """A board and the design on it.
 
-    ``clock_mhz`` runs everything, or all but the compute part if there is ``compute_mhz``, which ``compute_clocks`` has by preset;
+    ``clock_mhz`` runs everything, or all but the tensor engine if there is ``compute_mhz``, which ``compute_clocks`` has by preset;
     ``baud`` divides it. ``memory_bytes``: RAM that stands for external memory (0: none, so only presets without DMA). ``seed``: of the router, unless another is asked for. ``platform`` makes the amaranth-boards
     platform and ``design`` the top for it. ``loader``: the name that openFPGALoader knows. ``finish`` changes Yosys' netlist
     of a config after that of the chip has: it gives cells their places.

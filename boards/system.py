@@ -1,4 +1,4 @@
-"""What every board holds: the accelerator, its memory and the host link. No vendor cells; one clock domain, beside that of a compute part with
+"""What every board holds: the accelerator, its memory and the host link. No vendor cells; one clock domain, beside that of a tensor engine with
 a clock of its own."""
 
 from amaranth import Module, Mux, Signal

@@ -148,7 +148,7 @@ COUNTERS = """
 ## Counters
 
 Cleared when a program starts. The counters of an engine add up to CYCLES: it is in one state in every cycle. Where the
-compute part has a clock of its own, the counters of the tensor and the vector engine count its cycles, all of them, and add up to its
+tensor engine has a clock of its own, its counters count the cycles of that, all of them, and add up to its
 cycles between the same two moments; they are complete 24 cycles after the end of a program.
 """
 

@@ -1,4 +1,4 @@
-"""What two clocks cost and gain in simulation: a matrix product and the digits on one clock, and with a faster one for the compute part.
+"""What two clocks cost and gain in simulation: a matrix product and the digits on one clock, and with a faster one for the tensor engine.
 
 python -m scripts.measure_clocks --ratios 1 2 4     JSON, cycles of the control's clock; minutes
 """
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--images", type=int, default=360, help="how many digits (default: 360)")
     parser.add_argument(
-        "--ratios", type=int, nargs="+", default=[1, 2, 4], help="clocks of the compute part (default: 1 2 4)"
+        "--ratios", type=int, nargs="+", default=[1, 2, 4], help="clocks of the tensor engine (default: 1 2 4)"
     )
     options = parser.parse_args(arguments)
     try:

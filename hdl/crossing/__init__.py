@@ -1,1 +1,1 @@
-"""What leads from one clock domain to another: control and DMA in ``sync``, the compute part in ``fast``."""
+"""What leads from one clock domain to another: all else in ``sync``, the tensor engine in ``fast``."""

@@ -7,7 +7,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 FAST = "fast"
-"""The domain of the compute part; everything else is in ``sync``."""
+"""The domain of the tensor engine; everything else is in ``sync``."""
 
 LUT_RAM_WORDS = 16
 """Depth that costs no more than a smaller one where queues lie in LUT RAM."""

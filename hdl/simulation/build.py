@@ -60,7 +60,7 @@ WAVES = {None: 0, "fst": 1, "vcd": 2}
 @dataclass(frozen=True)
 class Variant:
     """``waves``: None, "fst" or "vcd". ``random_initial``: registers and memories start with random values instead of their
-    initial ones, which shows what is not reset. ``two_clocks``: the compute part has one of its own."""
+    initial ones, which shows what is not reset. ``two_clocks``: the tensor engine has one of its own."""
 
     waves: str | None = None
     random_initial: bool = False

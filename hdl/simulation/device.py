@@ -30,7 +30,7 @@ class Options:
     Addresses of ``error_range`` (low, high) answer SLVERR. A program without progress for ``watchdog`` cycles (0: never) is
     stopped by the accelerator, and one that takes more than ``max_cycles`` by GemmaryError. ``waves``: a file (.fst or .vcd)
     for the waves. ``random_initial``: registers start at random values, drawn like the pauses from ``seed``. ``progress`` is
-    called with the cycles since the start of the program, every now and then. ``compute_ratio`` n > 0: the compute part has a
+    called with the cycles since the start of the program, every now and then. ``compute_ratio`` n > 0: the tensor engine has a
     clock of its own, n times as fast; all cycles that are given or reported are those of the other one, except that its engines
     count their own.
     """

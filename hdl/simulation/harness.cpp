@@ -46,7 +46,7 @@ class Model {
     NoMemory memory;
 #endif
     uint64_t now = 0;
-    unsigned compute_ratio = 1;  // cycles of the compute part in one of all else, if it has a clock of its own
+    unsigned compute_ratio = 1;  // cycles of the tensor engine in one of all else, if it has a clock of its own
     uint64_t run_cycles = 0;
     double seconds = 0;  // that run_cycles took
 
@@ -149,7 +149,7 @@ class Model {
         dump(clock ? 5 : 0);
     }
 
-    // The cycles of the compute part but the first, whose rising edge is that of the other clock.
+    // The cycles of the tensor engine but the first, whose rising edge is that of the other clock.
     void compute() {
 #if GM_TWO_CLOCKS
         for (unsigned i = 1; i < compute_ratio; i++)

@@ -38,7 +38,7 @@ class MemoryOptions(ctypes.Structure):
 
 class Model:
     """One accelerator, out of reset, with ``memory`` (bytes) behind it; both live as long as this object. ``compute_ratio``: cycles
-    of a compute part with a clock of its own in one of all else."""
+    of a tensor engine with a clock of its own in one of all else."""
 
     def __init__(self, path: Path, memory: np.ndarray, waves: str | None, compute_ratio: int = 1, **options):
         self.memory = memory

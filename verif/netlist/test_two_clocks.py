@@ -1,4 +1,4 @@
-"""The board's design with a clock of its own for the compute part: every crossing is where one may be, and bad ones are found."""
+"""The board's design with a clock of its own for the tensor engine: every crossing is where one may be, and bad ones are found."""
 
 import dataclasses
 from fractions import Fraction

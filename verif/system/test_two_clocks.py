@@ -1,4 +1,4 @@
-"""The benches of the whole accelerator with a clock of its own for the compute part, in every relation of the clocks."""
+"""The benches of the whole accelerator with a clock of its own for the tensor engine, in every relation of the clocks."""
 
 import cocotb
 import pytest

@@ -1,4 +1,4 @@
-"""The rtl device with a clock of its own for the compute part: programs, errors, order of memory accesses, networks."""
+"""The rtl device with a clock of its own for the tensor engine: programs, errors, order of memory accesses, networks."""
 
 import pytest
 from amaranth import Signal
