@@ -21,7 +21,7 @@ APART_READ_LATENCY = READ_LATENCY + 2
 ACCUMULATE_DISTANCE = READ_LATENCY + 2
 """Least number of cycles between two accumulations into the same row, and from an accumulation until a read sees it."""
 
-SUM_LEAD = READ_LATENCY + 1
+SUM_LEAD = READ_LATENCY
 """Cycles from a row of the accumulate port of two clocks to the sum of its first column; that of column c comes c cycles later still."""
 
 OFFSET_BITS = 24

@@ -62,7 +62,7 @@ class TensorEngine(wiring.Component):
         self.array = array(config, multiplier, lead)
         self.latency = self.read_latency + INJECT + self.array.latency
         # From the accumulate port until every column of a row can be read.
-        self.visible = SUM_LEAD + 2 + config.columns if self.apart else ACCUMULATE_DISTANCE
+        self.visible = SUM_LEAD + 3 + config.columns if self.apart else ACCUMULATE_DISTANCE
         # The rules of the array and what the feeder promises (a word 1 cycle after a swap at the soonest; all words requested in
         # the cycle of the next swap at the latest) meet without a cycle to spare.
         assert 1 - INJECT >= self.array.WEIGHTS_AFTER_SWAP

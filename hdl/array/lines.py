@@ -13,7 +13,7 @@ from ..stream.queue import Queue
 from .sequencer import LOOPS, row_layout
 
 OUTER = LOOPS[:-1]
-ROWS = 8
+ROWS = 16
 """Depth of the queue of rows."""
 
 AGES = ACCUMULATE_DISTANCE - 1
@@ -79,8 +79,14 @@ class LineWalk(wiring.Component):
             settling.eq(load | step),
             offered.eq(settling | (offered & ~fire)),
         ]
+        # The instruction is wide: two registers tell it to come, which start differently so that synthesis does not make one of them.
+        take_too, middle = Signal(init=1, reset_less=True), len(current.as_value()) // 2
+        m.d.sync += take_too.eq(self.i.valid & self.i.ready)
+        for told, part in ((take, slice(0, middle)), (take_too, slice(middle, None))):
+            with m.If(told):
+                m.d.sync += current.as_value()[part].eq(self.i.payload.as_value()[part])
         with m.If(take):
-            m.d.sync += [empty.eq(0), begins.eq(1), current.eq(self.i.payload)]
+            m.d.sync += [empty.eq(0), begins.eq(1)]
         with m.Elif(fire):
             m.d.sync += [empty.eq(last), begins.eq(0)]
 
@@ -168,21 +174,20 @@ class LineSequencer(wiring.Component):
         m.submodules.rows = rows = Queue(held_layout(self.config), ROWS)
         connect(m, flipped(self.i), walk.i)
         connect(m, rows.o, flipped(self.o))
-        # A cycle late, with room for what comes meanwhile.
+        # Only what makes rows is held up, a cycle late; there is room for all that are on their way.
         self.go = Signal()
         m.d.sync += self.go.eq(rows.level < ROWS // 2)
         moved = self._moved(m, walk.o)
         summed = self._summed(m, *moved)
         valid, row = self._compared(m, *summed)
-        m.d.comb += [rows.i.valid.eq(valid & self.go), rows.i.payload.eq(row)]
+        m.d.comb += [rows.i.valid.eq(valid), rows.i.payload.eq(row)]
         return m
 
     def _stage(self, m, name, valid, fields):
         """Registers behind ``fields`` (by name), and behind ``valid``."""
         layout = data.StructLayout({key: value.shape() for key, value in fields.items()})
         staged, staged_valid = Signal(layout, name=name, reset_less=True), Signal(name=f"{name}_valid")
-        with m.If(self.go):
-            m.d.sync += [staged_valid.eq(valid), *(staged[key].eq(value) for key, value in fields.items())]
+        m.d.sync += [staged_valid.eq(valid), *(staged[key].eq(value) for key, value in fields.items())]
         return staged_valid, staged
 
     def _moved(self, m, lines):
@@ -208,13 +213,13 @@ class LineSequencer(wiring.Component):
             "last": ends & line.last,
         }
         same = ("inside", "overwrite", "x_limit", "constant", "signal", "offset", "refused")
-        return self._stage(m, "moved", valid, fields | {name: line[name] for name in same})
+        return self._stage(m, "moved", valid & self.go, fields | {name: line[name] for name in same})
 
     def _summed(self, m, valid, moved):
         """Addresses and coordinate of each row."""
         sums = {walk: Signal(16, name=walk, reset_less=True) for walk in WALKS}
         x = Signal(signed(COORDINATE_BITS), reset_less=True)
-        with m.If(self.go & valid):
+        with m.If(valid):
             for walk, total in sums.items():
                 m.d.sync += total.eq(Mux(moved.absolute, 0, total) + moved[walk])
             m.d.sync += x.eq(Mux(moved.fresh, 0, x) + moved.x)
@@ -251,7 +256,7 @@ class LineSequencer(wiring.Component):
                 Signal(bits, name=f"before_{age}", reset_less=True),
                 Signal(name=f"before_{age}_valid"),
             )
-            with m.If(self.go & valid):
+            with m.If(valid):
                 m.d.sync += [before.eq(earlier), before_valid.eq(earlier_valid)]
             found[f"match_{age}"] = before_valid & (before == accumulator[:bits])
             earlier, earlier_valid = before, before_valid

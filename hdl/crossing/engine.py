@@ -80,7 +80,8 @@ class EngineCrossing(wiring.Component):
         with m.Else():
             m.d.sync += [in_flight.eq(in_flight + put - self.heard), piece.eq(piece + (queue.i.valid & queue.i.ready))]
 
-        offered, index = Signal(), Signal(range(PIECES))
+        # One of the pieces is loaded in every cycle until it has come; none while an instruction is offered.
+        offered, turn = Signal(), Signal(PIECES, init=1)
         pieces = [Signal(width, name=f"piece_{i}", reset_less=True) for i in range(PIECES)]
         m.d.comb += [
             inner.i.valid.eq(offered),
@@ -88,13 +89,13 @@ class EngineCrossing(wiring.Component):
             queue.o.ready.eq(~offered | self.flush),
         ]
         with m.If(self.flush):
-            m.d[FAST] += [offered.eq(0), index.eq(0)]
+            m.d[FAST] += [offered.eq(0), turn.eq(1)]
         with m.Elif(offered):
-            m.d[FAST] += offered.eq(~inner.i.ready)
+            m.d[FAST] += [offered.eq(~inner.i.ready), turn.eq(inner.i.ready)]
         with m.Elif(queue.o.valid):
-            m.d[FAST] += [index.eq(index + 1), offered.eq(index == PIECES - 1)]
+            m.d[FAST] += [turn.eq(turn << 1), offered.eq(turn[-1])]
         for i, register in enumerate(pieces):
-            with m.If(~offered & (index == i)):
+            with m.If(turn[i]):
                 m.d[FAST] += register.eq(queue.o.payload)
 
     def _reports(self, m):

@@ -1,6 +1,6 @@
 """A queue between two clocks that keeps the layout of its items."""
 
-from amaranth import Cat, Module, Signal
+from amaranth import Cat, Module, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.memory import Memory
@@ -13,12 +13,16 @@ LUT_RAM_WORDS = 16
 """Depth that costs no more than a smaller one where queues lie in LUT RAM."""
 
 
+def gray(counter: Value) -> Value:
+    return counter ^ (counter >> 1)
+
+
 class AsyncQueue(wiring.Component):
     """``depth`` items (a power of two, at least 2) of ``shape`` from stream ``i`` in ``i_domain`` to stream ``o`` in ``o_domain``,
     whatever their clocks are to each other. Gray counters through synchronisers, as in `amaranth.lib.fifo.AsyncFIFO`; other than there the
     address that is read and what comes out are registers, since what stands before them would be the longest path of a fast domain.
 
-    Latency: 3 to 4 cycles of ``o_domain``. One item a cycle of the slower clock needs a depth of 8. ``level``, in ``i_domain``: at least as
+    Latency: a cycle of ``i_domain`` and 3 to 4 of ``o_domain``. One item a cycle of the slower clock needs a depth of 8. ``level``, in ``i_domain``: at least as
     many items as are held, of those put in two cycles ago or before. Both domains are reset together.
     """
 
@@ -46,33 +50,30 @@ class AsyncQueue(wiring.Component):
         m.submodules.storage = storage = Memory(shape=self.shape, depth=self.depth, init=[])
         write, read = storage.write_port(domain=self.i_domain), storage.read_port(domain="comb")
 
-        after = Signal(bits)
         m.d.comb += [
-            self.i.ready.eq(produce_gray != consume_seen ^ (3 << bits - 2)),  # as many ahead as there is room
+            self.i.ready.eq(gray(produced) != consume_seen ^ (3 << bits - 2)),  # as many ahead as there is room
             write.en.eq(self.i.valid & self.i.ready),
             write.addr.eq(produced),
             write.data.eq(self.i.payload),
-            after.eq(produced + write.en),
         ]
         binary = Cat((consume_seen >> bit).xor() for bit in range(bits))
         m.d[self.i_domain] += [
-            produced.eq(after),
-            produce_gray.eq(after ^ (after >> 1)),
+            produced.eq(produced + write.en),
+            produce_gray.eq(gray(produced)),
             seen_consumed.eq(binary),
             self.level.eq(produced - seen_consumed),
         ]
 
         free, there, payload = Signal(), Signal(), Signal.like(self.o.payload, reset_less=True)
-        following = Signal(bits)
         m.d.comb += [
             free.eq(~self.o.valid | self.o.ready),
-            there.eq(consume_gray != produce_seen),
+            there.eq(gray(consumed) != produce_seen),
             read.addr.eq(consumed),
-            following.eq(consumed + 1),
             self.o.payload.eq(payload),
         ]
         with m.If(free):
             m.d[self.o_domain] += [self.o.valid.eq(there), payload.eq(read.data)]
         with m.If(free & there):
-            m.d[self.o_domain] += [consumed.eq(following), consume_gray.eq(following ^ (following >> 1))]
+            m.d[self.o_domain] += consumed.eq(consumed + 1)
+        m.d[self.o_domain] += consume_gray.eq(gray(consumed))
         return m

@@ -21,7 +21,7 @@ class DualAccumulator(wiring.Component):
         accumulate ─► beat ─► beat ─► beat ─► …             one register a column
                        │ row    ┆ 2 later  ┆ 3 later
                        ▼        ▼          ▼
-                      RAM ─► (+ psum) ─► register ─► both RAMs
+                      RAM ─► (+ psum) ─► register ─► both RAMs         psum: in a register 1 later
 
     ``vector_write`` and ``load`` are accepted when they are written: they cross over one at a time and take the place of an
     accumulation in a cycle without one. That takes a few cycles of both clocks, and longer while the array is busy in every cycle.
@@ -56,11 +56,13 @@ class DualAccumulator(wiring.Component):
             first.overwrite.eq(~self.accumulate.valid | self.accumulate.overwrite),
             foreign.take.eq(~self.accumulate.valid),
         ]
+        reset = Signal(init=1)  # from a register, to have a cycle for the way
+        m.d[FAST] += reset.eq(self.crossing.flush)
         beats = [first]
-        for stage in range(columns + SUM_LEAD):
-            beats.append(Signal(beat, name=f"beat_{stage}"))
+        for stage in range(columns + SUM_LEAD + 1):
+            beats.append(Signal(beat, name=f"beat_{stage}", reset_less=True))
             m.d[FAST] += beats[-1].eq(beats[-2])
-            with m.If(self.crossing.flush):
+            with m.If(reset):
                 m.d[FAST] += beats[-1].valid.eq(0)
         m.d.comb += foreign.taken.eq(beats[-1].valid & beats[-1].foreign)
 
@@ -68,7 +70,9 @@ class DualAccumulator(wiring.Component):
         read = self._read(m, row)
         passing = foreign.o.payload
         for c, psum in enumerate(self.accumulate.data):
-            at_read, at_sum, at_write = (beats[c + 1 + later] for later in (0, READ_LATENCY, READ_LATENCY + 1))
+            at_read, before_sum, at_sum, at_write = (
+                beats[c + 1 + later] for later in (0, SUM_LEAD - 1, SUM_LEAD, SUM_LEAD + 1)
+            )
             own = DomainRenamer(FAST)(Ram(config.accumulator_words, 32))
             copy = Ram(config.accumulator_words, 32, write_domain=FAST)
             m.submodules[f"column_{c}"], m.submodules[f"copy_{c}"] = own, copy
@@ -78,7 +82,8 @@ class DualAccumulator(wiring.Component):
             m.d[FAST] += held.eq(passing)
             passing, word = held, held.data.word_select(c % (len(held.data) // 32), 32).as_signed()
             previous = Mux(at_sum.overwrite, 0, own.read_data.as_signed())
-            m.d[FAST] += total.eq(previous + Mux(at_sum.foreign, word, psum))
+            addend = Signal(signed(32), name=f"addend_{c}", reset_less=True)
+            m.d[FAST] += [addend.eq(Mux(before_sum.foreign, word, psum)), total.eq(previous + addend)]
             for ram in (own, copy):
                 m.d.comb += [
                     ram.write_enable.eq(at_write.valid & (~at_write.foreign | held.mask[c])),
