@@ -1,5 +1,7 @@
 """The accumulator between two clocks against verif/golden/accumulator.py, in every relation of the clocks."""
 
+import dataclasses
+
 import cocotb
 import pytest
 from amaranth import Module
@@ -22,7 +24,10 @@ READ_LATENCY = 2
 PATIENCE = 60
 """Cycles of ``sync`` that a write may take with nothing in its way, even where ``fast`` is the slower clock."""
 
-CONFIGS = {config.name: config for config in (TINY, TINY_WIDE, TINY_NARROW_BUS)}
+BROAD = dataclasses.replace(TINY, name="tiny-broad", rows=32, columns=32, activation_bytes=4096, weight_bytes=4096)
+"""A row takes longer to pass the columns than a soft reset takes."""
+
+CONFIGS = {config.name: config for config in (TINY, TINY_WIDE, TINY_NARROW_BUS, BROAD)}
 
 
 class Memory(wiring.Component):
