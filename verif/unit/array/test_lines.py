@@ -109,13 +109,17 @@ class Draw:
             f"{axis}_limit": self.below(limit),
         }
 
-    def walk(self, walk: str, words: int, anywhere: bool, x: int) -> dict[str, int]:
+    def walk(self, walk: str, words: int, anywhere: bool) -> dict[str, int]:
         steps = {f"{walk}_step_{loop}": int(self.rng.choice([0, 0, 1, 1, 2, 3])) for loop in LOOPS}
-        if self.rng.random() < 0.5:  # each line as the one before it
-            steps[f"{walk}_step_y"] = (1 - x) * steps[f"{walk}_step_x"]
         if anywhere:
             steps = {name: self.below(1 << 16) - (1 << 15) for name in steps}
         return steps | {f"{walk}_address": self.below(1 << 16 if anywhere else words)}
+
+    def same_rows(self, x: int) -> Instruction:
+        """One whose lines of ``x`` rows all have the same accumulator rows."""
+        counts = {f"count_{loop}": 1 for loop in LOOPS} | {"count_x": x, "count_y": 6}
+        steps = {"accumulator_step_x": 1, "accumulator_step_y": 1 - x, "accumulator_address": 3}
+        return self.instruction(**counts, **steps, y_limit=0, window=0)
 
     def instruction(self, total: int = 120, **fields) -> Instruction:
         names = [name for name, _ in LAYOUT if name not in ("offset", "wait") and not name.endswith("dtype")]
@@ -129,7 +133,7 @@ class Draw:
             ("activation", self.config.activation_words),
             ("accumulator", self.config.accumulator_words),
         ):
-            drawn |= self.walk(walk, words, self.rng.random() < 0.15, drawn["count_x"])
+            drawn |= self.walk(walk, words, self.rng.random() < 0.15)
         drawn["window"] = int(self.rng.random() < 0.1)
         return Instruction(Opcode.MATMUL, **(drawn | fields))
 
@@ -172,6 +176,8 @@ async def random_rows(dut):
     setup = await Setup(dut).start()
     while len(setup.expected) < 2500:
         setup.send(setup.draw.instruction())
+        if setup.rng.random() < 0.2:
+            setup.send(setup.draw.same_rows(1 + setup.draw.below(4)))
     await setup.compare(60 * len(setup.expected))
     sequence = with_hold(setup.expected)
     assert {row["hold"] for row in sequence} == {None, *range(ACCUMULATE_DISTANCE)}
