@@ -138,7 +138,7 @@ class TensorEngine(wiring.Component):
         ]
         # Late by a cycle it does no harm: a row that fails stays where it is.
         m.d["sync" if self.apart else "comb"] += enable.eq(~self.engine.halt & ~failed)
-        m.d.sync += [error.valid.eq(issue.failed), error.cause.eq(Cause.ADDRESS), error.offset.eq(issue.row.offset)]
+        m.d.sync += [error.valid.eq(issue.failed & ~failed), error.cause.eq(Cause.ADDRESS), error.offset.eq(issue.row.offset)]
         with m.If(issue.failed):
             m.d.sync += failed.eq(1)
 
