@@ -108,3 +108,33 @@ class MemoryServer:
                 for place in set(write.places) & set(access.places):
                     word[place - access.places.start] = int(self.rng.integers(256))
         return bytes(word)
+
+
+class ApartPort:
+    """Read port ``name`` of a component that has a clock of its own: never refuses. Part p of ``parts`` of the word at the address of
+    cycle t comes in cycle t + ``latency`` + p, ``valid`` or not; that of an address outside ``memory`` is garbage."""
+
+    def __init__(self, dut, name: str, memory: bytearray, edge, parts: int, latency: int):
+        self.ready, self.address, self.data = (getattr(dut, f"{name}__{part}") for part in ("ready", "address", "data"))
+        self.memory, self.edge, self.parts, self.latency = memory, edge, parts, latency
+        self.halted = False
+        self.task = cocotb.start_soon(self._run())
+
+    async def _run(self):
+        width = len(self.data)
+        bits, earlier = width // self.parts, [None] * (self.latency + self.parts)
+        self.ready.value = 1
+        while True:
+            await self.edge
+            earlier = [self._word(int(self.address.value), width), *earlier[:-1]]
+            word = 0
+            for part in range(self.parts):
+                found = earlier[self.latency + part - 1]
+                found = garbage(width) if found is None else found
+                word |= (found >> part * bits & (1 << bits) - 1) << part * bits
+            self.data.value = word
+
+    def _word(self, address: int, width: int) -> int | None:
+        size = width // 8
+        word = self.memory[address * size : (address + 1) * size]
+        return int.from_bytes(word, "little") if len(word) == size else None

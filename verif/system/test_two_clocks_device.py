@@ -85,8 +85,8 @@ class Fresh(RtlDevice):
 
 def late_write(device) -> bytes:
     """What a store reads that waits for a load whose writes must wait: the tensor engine uses their bank in every cycle."""
-    row, semaphore, size = 20, 1 << 3, TINY.accumulator_row_bytes
-    place = {"space": Space.ACCUMULATOR, "onchip_address": row * size // TINY.bus_bytes, "length": size}
+    row, semaphore, size = 20, 1 << 3, TINY.bus_bytes  # one write: the second would wait for room
+    place = {"space": Space.ACCUMULATOR, "onchip_address": row * TINY.accumulator_row_bytes // size, "length": size}
     clear = harmless(Opcode.LOAD, **place, fill_only=1)
     busy = harmless(Opcode.MATMUL, count_y=100, count_x=16, y_limit=0, accumulator_step_x=1, accumulator_step_y=-15)
     load = harmless(Opcode.LOAD, **place, external_address=0x100, signal=semaphore)
@@ -105,7 +105,7 @@ def test_a_load_is_done_when_its_memory_has_it(monkeypatch, bad):
     for ratio in (1, 2, 4):
         device = Fresh(TINY, memory_bytes=MEMORY, compute_ratio=ratio, latency=60, watchdog=5000)
         try:
-            right = late_write(device) == bytes(range(1, TINY.accumulator_row_bytes + 1))
+            right = late_write(device) == bytes(range(1, TINY.bus_bytes + 1))
         finally:
             device.close()
         assert right != bad

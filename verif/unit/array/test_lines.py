@@ -12,7 +12,7 @@ from hdl.array.lines import LineSequencer, held_layout
 from hdl.interfaces import ACCUMULATE_DISTANCE, instruction_layout
 from verif import bench, runner
 from verif.agents.pace import always
-from verif.agents.streams import Sink, Source
+from verif.agents.streams import Sink, Source, garbage
 from verif.configs import TINY, TINY_NARROW_BUS
 from verif.golden import address as golden
 from verif.golden.vector import bounded, steps
@@ -138,6 +138,25 @@ class Draw:
         return Instruction(Opcode.MATMUL, **(drawn | fields))
 
 
+class Lingering(Source):
+    """Leaves the payload as it is for a cycle after the transfer, without ``valid``: the engine takes it away no sooner."""
+
+    async def _run(self):
+        while True:
+            if not self.items or not next(self.pace):
+                await self.edge
+                continue
+            self.valid.value, self.payload.value = 1, bench.pack(self.shape, self.items[0])
+            await self.edge
+            while self.ready.value != 1:
+                await self.edge
+            self.items.popleft()
+            self.sent += 1
+            self.valid.value = 0
+            await self.edge
+            self.payload.value = garbage(self.width)
+
+
 class Setup:
     def __init__(self, dut):
         self.dut, self.config, self.rng = dut, CONFIGS[bench.case()], bench.rng()
@@ -145,7 +164,7 @@ class Setup:
 
     async def start(self, pace=None):
         self.edge = await bench.start(self.dut, LineSequencer(self.config))
-        self.source = Source(self.dut, "i", LAYOUT, self.edge, self.rng, pace=pace and pace())
+        self.source = Lingering(self.dut, "i", LAYOUT, self.edge, self.rng, pace=pace and pace())
         self.sink = Sink(self.dut, "o", held_layout(self.config), self.edge, self.rng, pace=pace and pace())
         return self
 

@@ -74,7 +74,7 @@ class Traffic:
         self.dut, self.config, self.rng = dut, config, rng
         self.slow, self.fast = edges
         self.model = golden.Accumulator(config.accumulator_words, config.columns)
-        self.visible = SUM_LEAD + 2 + config.columns
+        self.visible = SUM_LEAD + 3 + config.columns
         self.pace = {name: paces(rng, stretch=20) for name in ("accumulate", *golden.READS, *golden.WRITES)}
         self.span = 2
         self.accumulates, self.asks = True, True
