@@ -57,7 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not options.json and options.step == "fpga":
         show(report, build.report)
     if not report["timing_met"]:
-        found = f"timing is not met: {report['fmax_mhz']} MHz of {report['clock_mhz']} MHz"
+        late = [domain for domain in report["domains"] if not domain["timing_met"]]
+        found = "timing is not met: " + ", ".join(
+            f"{d['name']} {d['fmax_mhz']} MHz of {d['clock_mhz']} MHz" for d in late
+        )
         print(f"{options.step}: {found}; try another SEED, or SEEDS=5", file=sys.stderr)
         return 1
     return 0

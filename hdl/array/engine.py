@@ -26,6 +26,7 @@ from .issue import Issue
 from .line_issue import LineIssue
 from .lines import LineSequencer
 from .multiplier import DotProduct
+from .paced_feeder import PacedFeeder
 from .pair import PairArray
 from .sequencer import RowSequencer
 
@@ -78,7 +79,8 @@ class TensorEngine(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.feeder = self.feeder = WeightFeeder(self.config, self.read_latency, paced=self.apart)
+        paced = PacedFeeder(self.config, self.read_latency) if self.apart else None
+        m.submodules.feeder = self.feeder = paced or WeightFeeder(self.config)
         # An array with a window keeps the other ones, which are slower, whatever its clock.
         lines = self.apart and not self.config.window_line
         m.submodules.sequencer = self.sequencer = (LineSequencer if lines else RowSequencer)(self.config)

@@ -17,21 +17,20 @@ LOOPS = ("n", "k", "ky", "kx")
 
 
 class WeightFeeder(wiring.Component):
-    """One tile after another: reads its ``rows`` words and sends them to the array, ``read_latency`` cycles after the request.
+    """One tile after another: reads its ``rows`` words and sends them to the array, READ_LATENCY cycles after the request.
 
     An instruction is taken in a cycle with ``load`` and ``ready``; ``ready`` is high while the feeder has nothing left to read
-    or (not ``paced``) is accepted its last word. Its first request follows 1 cycle later; then one word a cycle, as long as the port accepts,
+    or is accepted its last word. Its first request follows 1 cycle later; then one word a cycle, as long as the port accepts,
     also across tiles and instructions. The array has room for one tile beside the active one, so a tile is begun the cycle
     after the ``swap`` to the one before it, or later.
 
     ``loaded``: the tile may be swapped in by a row that is issued in this cycle. ``swap``: it is. ``beyond``: the tile that
     would be read next is not inside the memory; it is not read, and the feeder stays where it is. Nothing is requested while
-    ``enable`` is low. ``paced``: addresses are made in several cycles, while a tile is read, for a fast clock.
+    ``enable`` is low.
     """
 
-    def __init__(self, config: Config, read_latency: int = READ_LATENCY, paced: bool = False):
-        self.config, self.read_latency, self.paced = config, read_latency, paced
-        assert not paced or config.rows >= 4, "a step of paced addresses takes 3 cycles"
+    def __init__(self, config: Config):
+        self.config = config
         super().__init__(
             {
                 "load": In(1),
@@ -51,60 +50,51 @@ class WeightFeeder(wiring.Component):
         active, full, final, beyond = Signal(), Signal(), Signal(), Signal()
         row = Signal(range(self.config.rows))
         address = Signal(16)
-        accepted, complete, at_last, loaded = Signal(), Signal(), Signal(), Signal()
-        load = Signal()  # paced, a cycle late: the instruction stays for as long
+        accepted, complete = Signal(), Signal()
         m.d.comb += [
             self.port.valid.eq(active & ~full & ~beyond & self.enable),
             self.port.address.eq(address),
             accepted.eq(self.port.valid & self.port.ready),
-            complete.eq(accepted & at_last),
-            loaded.eq(full | complete),
-            self.loaded.eq(full if self.paced else loaded),
+            complete.eq(accepted & (row == self.config.rows - 1)),
+            self.loaded.eq(full | complete),
             self.beyond.eq(active & ~full & beyond),
-            self.ready.eq(~active & ~load if self.paced else ~active | (complete & final)),
+            self.ready.eq(~active | (complete & final)),
         ]
-        m.d["sync" if self.paced else "comb"] += load.eq(self.load)
-        m.d.sync += full.eq(loaded & ~self.swap)
+        m.d.sync += full.eq(self.loaded & ~self.swap)
 
-        # Paced, the loops advance a cycle later, and what they have done is known 3 cycles after that.
-        known = 1 if self.paced else 0
-        begun = accepted & (row == known)
-        if self.paced:
-            begun = Signal()
-            m.d.sync += begun.eq(accepted & (row == known))
-        next_address, last = self._tiles(m, load, begun)
+        next_address, last = self._tiles(m, accepted & (row == 0))
         with m.If(accepted):
-            m.d.sync += [row.eq(row + 1), address.eq(address + 1), at_last.eq(row == self.config.rows - 2)]
-            with m.If(row == known):
+            m.d.sync += [row.eq(row + 1), address.eq(address + 1)]
+            with m.If(row == 0):
                 m.d.sync += final.eq(last)
-        with m.If(load | (complete & ~final)):
-            first = Mux(load, self.instruction.weight_address, next_address)
+        with m.If(self.load | (complete & ~final)):
+            first = Mux(self.load, self.instruction.weight_address, next_address)
             m.d.sync += [active.eq(1), address.eq(first), beyond.eq(self._is_beyond(first))]
         with m.Elif(complete):
             m.d.sync += active.eq(0)
         self._words(m, accepted)
         return m
 
-    def _tiles(self, m, load, begun):
+    def _tiles(self, m, begun):
         """Address of the tile after the one being read, which is ``begun`` with its first word; and whether the latter is the
         last one."""
         instruction = self.instruction
         fields = data.StructLayout(dict.fromkeys(LOOPS, 16))
         counts, steps = Signal(fields, reset_less=True), Signal(fields, reset_less=True)
-        m.submodules.nest = nest = LoopNest(LOOPS, apart=True, paced=self.paced)
-        m.submodules.walk = walk = Walk(LOOPS, LOOPS, paced=self.paced)
+        m.submodules.nest = nest = LoopNest(LOOPS, apart=True)
+        m.submodules.walk = walk = Walk(LOOPS, LOOPS)
         m.d.comb += [
             [nest.new_counts[loop].eq(instruction[f"count_{loop}"]) for loop in LOOPS],
-            nest.load.eq(load),
+            nest.load.eq(self.load),
             nest.counts.eq(counts),
             nest.step.eq(begun),
-            walk.load.eq(load),
+            walk.load.eq(self.load),
             walk.start.eq(instruction.weight_address),
             walk.steps.eq(steps),
             walk.step.eq(begun),
             walk.advance.eq(nest.advance),
         ]
-        with m.If(load):
+        with m.If(self.load):
             m.d.sync += [counts.eq(nest.new_counts), steps.eq(step_fields(instruction, "weight", LOOPS))]
         return walk.address, nest.last
 
@@ -114,5 +104,5 @@ class WeightFeeder(wiring.Component):
         return address > words - self.config.rows if words < 1 << 16 else 0
 
     def _words(self, m, accepted):
-        m.submodules.valid = valid = Delay(1, self.read_latency, reset=True)
+        m.submodules.valid = valid = Delay(1, READ_LATENCY, reset=True)
         m.d.comb += [valid.i.eq(accepted), self.w.valid.eq(valid.o), self.w.data.eq(self.port.data)]

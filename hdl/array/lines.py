@@ -95,7 +95,7 @@ class LineWalk(wiring.Component):
 
         coordinates = {}
         for axis, loops in (("y", OUTER), ("x", LOOPS)):
-            m.submodules[axis] = coordinate = Coordinate(loops, f"k{axis}", axis)
+            m.submodules[axis] = coordinate = Coordinate(loops, f"k{axis}", axis, paced=True)
             coordinates[axis] = coordinate
             m.d.comb += [
                 coordinate.load.eq(load),

@@ -112,11 +112,12 @@ class Walk(wiring.Component):
 class Coordinate(wiring.Component):
     """One bounded coordinate: ``start + i_outer · outer_step + i_inner · inner_step``, and whether 0 <= that ``value`` < limit.
 
-    ``outer`` and ``inner`` name the two loops of the nest that move it. Latency 1 cycle.
+    ``outer`` and ``inner`` name the two loops of the nest that move it. Latency 1 cycle. ``paced``: a step comes 2 cycles after a load or a step at the
+    soonest, and the steps stay the same, so that sums are in registers.
     """
 
-    def __init__(self, nest: tuple[str, ...], outer: str, inner: str):
-        self.nest, self.outer, self.inner = nest, nest.index(outer), nest.index(inner)
+    def __init__(self, nest: tuple[str, ...], outer: str, inner: str, paced: bool = False):
+        self.nest, self.outer, self.inner, self.paced = nest, nest.index(outer), nest.index(inner), paced
         assert self.outer < self.inner
         super().__init__(
             {
@@ -135,6 +136,13 @@ class Coordinate(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         base, current = (Signal(signed(COORDINATE_BITS), name=name, reset_less=True) for name in ("base", "current"))
+        next_base, next_current = (
+            Signal.like(base, name=name, reset_less=True) for name in ("next_base", "next_current")
+        )
+        m.d["sync" if self.paced else "comb"] += [
+            next_base.eq(base + self.outer_step),
+            next_current.eq(current + self.inner_step),
+        ]
         m.d.comb += self.value.eq(current)
         m.d.comb += self.in_bounds.eq(current.as_unsigned() < self.limit)
         outside = self.advance[: self.outer].any() if self.outer else 0
@@ -142,11 +150,11 @@ class Coordinate(wiring.Component):
         with m.If(self.load | (self.step & outside)):
             m.d.sync += [base.eq(self.start), current.eq(self.start)]
         with m.Elif(self.step & self.advance[self.outer]):
-            m.d.sync += [base.eq(base + self.outer_step), current.eq(base + self.outer_step)]
+            m.d.sync += [base.eq(next_base), current.eq(next_base)]
         with m.Elif(self.step & between):
             m.d.sync += current.eq(base)
         with m.Elif(self.step & self.advance[self.inner]):
-            m.d.sync += current.eq(current + self.inner_step)
+            m.d.sync += current.eq(next_current)
         return m
 
 
