@@ -1,10 +1,11 @@
-"""The netlist of ``ulx3s-pair``, with the board's multipliers and passes: a matrix product and an image of digits, bit for bit."""
+"""The netlist of ``ulx3s-pair``, with the board's multipliers, passes and two clocks: a matrix product and an image of digits, bit for bit."""
 
 from functools import cache
 
 import numpy as np
 import pytest
 
+from boards.board import board
 from boards.ulx3s import multipliers
 from gemmary.compiler import compile_network
 from gemmary.compiler.matmul import compile_matmul
@@ -23,24 +24,27 @@ from .synthesis import Netlist, synthesize
 pytestmark = pytest.mark.nightly
 PAIR = PRESETS["ulx3s-pair"]
 SIZE = 64
+RATIO = 3
+"""Cycles of the tensor engine's clock in one of the other: about what the board has."""
 
 
 @cache
 def netlist() -> Netlist:
-    return synthesize(to_verilog(PAIR, Top(PAIR, Accelerator(PAIR, multiplier=multipliers(PAIR)))), "ecp5")
+    accelerator = Accelerator(PAIR, multiplier=multipliers(PAIR), two_clocks=True)
+    return synthesize(to_verilog(PAIR, Top(PAIR, accelerator, two_clocks=True)), "ecp5")
 
 
 @pytest.fixture(scope="module")
 def device():
-    opened = NetlistDevice(PAIR, "ecp5", netlist().verilog, memory_bytes=1 << 20, latency=3)
+    opened = NetlistDevice(PAIR, "ecp5", netlist().verilog, memory_bytes=1 << 20, latency=3, compute_ratio=RATIO)
     yield opened
     opened.close()
 
 
 def test_it_is_the_boards():
-    """All multipliers of the array are the board's, and its resets come through the board's buffer."""
+    """All multipliers of the array are the board's, its resets come through the board's buffer, and the board has two clocks for it."""
     cells = netlist().cells
-    assert cells["MULT18X18D"] == 128 + 8 + 6 + 12 and cells["DCCA"]
+    assert cells["MULT18X18D"] == 128 + 8 + 6 + 12 and cells["DCCA"] and board("ulx3s-85f").of(PAIR).compute_mhz
 
 
 def test_matmul(device):
