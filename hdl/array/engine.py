@@ -79,8 +79,8 @@ class TensorEngine(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        paced = PacedFeeder(self.config, self.read_latency) if self.apart else None
-        m.submodules.feeder = self.feeder = paced or WeightFeeder(self.config)
+        feeder = PacedFeeder(self.config, self.read_latency) if self.apart else WeightFeeder(self.config)
+        m.submodules.feeder = self.feeder = feeder
         # An array with a window keeps the other ones, which are slower, whatever its clock.
         lines = self.apart and not self.config.window_line
         m.submodules.sequencer = self.sequencer = (LineSequencer if lines else RowSequencer)(self.config)
@@ -140,7 +140,11 @@ class TensorEngine(wiring.Component):
         ]
         # Late by a cycle it does no harm: a row that fails stays where it is.
         m.d["sync" if self.apart else "comb"] += enable.eq(~self.engine.halt & ~failed)
-        m.d.sync += [error.valid.eq(issue.failed & ~failed), error.cause.eq(Cause.ADDRESS), error.offset.eq(issue.row.offset)]
+        m.d.sync += [
+            error.valid.eq(issue.failed & ~failed),
+            error.cause.eq(Cause.ADDRESS),
+            error.offset.eq(issue.row.offset),
+        ]
         with m.If(issue.failed):
             m.d.sync += failed.eq(1)
 
