@@ -17,6 +17,7 @@ from gemmary.config import PRESETS
 from gemmary.errors import InputError
 from hdl import rtlil as passes
 from hdl import verilog
+from hdl.memory.dual_ram import DualRam
 from hdl.memory.ram import Ram, RamSignature
 from hdl.simulation.build import build_model
 from hdl.simulation.tools import find_verilator
@@ -90,6 +91,21 @@ def test_collisions_are_forgotten_where_a_memory_says_so():
     for design, mask in ((Ram(16, 8), "1'1"), (Plain(), "1'0")):
         relaxed = passes.forget_collisions(rtlil.convert(design, emit_src=False))
         assert set(re.findall(r"COLLISION_X_MASK (\S+)", relaxed)) == {mask}
+
+
+def test_collisions_of_two_clocks_are_left_alone():
+    """Yosys wants nothing said of ports that have no cycle in common; those beside them are as ever."""
+    for design, masks in (
+        (DualRam(16, 8, 2, "fast"), {"clk": "1'1", "fast_clk": "1'0"}),
+        (Ram(16, 8, write_domain="fast"), {"clk": "1'0"}),
+    ):
+        relaxed = passes.forget_collisions(rtlil.convert(design, emit_src=False))
+        ports = re.findall(r"cell \$memrd_v2 .*?^\s*end$", relaxed, re.MULTILINE | re.DOTALL)
+        found = {
+            (re.search(r"connect \\CLK \\(\S+)", port)[1], re.search(r"COLLISION_X_MASK (\S+)", port)[1])
+            for port in ports
+        }
+        assert found == set(masks.items())
 
 
 def test_the_same_bytes_every_time(text):
