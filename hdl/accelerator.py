@@ -100,16 +100,16 @@ class Accelerator(wiring.Component):
 
     def _tensor_apart(self, m):
         """The same with a clock of its own, and what stands for the control there."""
-        config, reset = self.config, Signal(init=1)
+        config, flush, reset = self.config, Signal(init=1), Signal(init=1)
         self.activation, self.weight = activation_memory(config, FAST), weight_memory(config, FAST)
         self.accumulator = DualAccumulator(config)
-        # Straight from a register, so that it has a cycle for the way.
+        # Straight from a register, so that it has a cycle for the way, and a cycle after that of the accumulator, which has its own.
         m.domains.engine = ClockDomain(local=True, reset_less=True)
         m.d.comb += ClockSignal("engine").eq(ClockSignal(FAST))
         engine = TensorEngine(config, self.multiplier, self.activation.parts)
         m.submodules.tensor = self.tensor = DomainRenamer("engine")(ResetInserter(reset)(engine))
         m.submodules.crossing = crossing = TensorCrossing()
-        m.d[FAST] += reset.eq(crossing.fast_flush)
+        m.d[FAST] += [flush.eq(crossing.fast_flush), reset.eq(flush)]
         status = self.sequencer.control.status
         connect(m, self.sequencer.tensor, crossing.tensor)
         connect(m, crossing.fast_tensor, self.tensor.engine)

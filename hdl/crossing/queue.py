@@ -51,17 +51,19 @@ class AsyncQueue(wiring.Component):
         write, read = storage.write_port(domain=self.i_domain), storage.read_port(domain="comb")
 
         m.d.comb += [
-            self.i.ready.eq(gray(produced) != consume_seen ^ (3 << bits - 2)),  # as many ahead as there is room
             write.en.eq(self.i.valid & self.i.ready),
             write.addr.eq(produced),
             write.data.eq(self.i.payload),
         ]
+        held = Signal(bits)
+        m.d.comb += held.eq(produced - seen_consumed)
         binary = Cat((consume_seen >> bit).xor() for bit in range(bits))
         m.d[self.i_domain] += [
             produced.eq(produced + write.en),
             produce_gray.eq(gray(produced)),
             seen_consumed.eq(binary),
-            self.level.eq(produced - seen_consumed),
+            self.level.eq(held),
+            self.i.ready.eq(held <= self.depth - 2),  # a cycle late, in which one more may have come
         ]
 
         free, there, payload = Signal(), Signal(), Signal.like(self.o.payload, reset_less=True)
