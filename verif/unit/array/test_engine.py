@@ -54,7 +54,8 @@ def test_tensor_engine_apart(monkeypatch, tmp_path):
 @pytest.mark.nightly
 @pytest.mark.parametrize("name", CONFIGS)
 def test_tensor_engine_apart_at_length(simulate, name):
-    simulate(engine(APART + name), APART + name, tests=tests_of(CONFIGS[name]))
+    # Its feeder takes longer for a tile than `rows` cycles, so windows have bubbles.
+    simulate(engine(APART + name), APART + name, tests=r"^(?!.*windows_)")
 
 
 class Accumulations:
