@@ -22,8 +22,8 @@ class AsyncQueue(wiring.Component):
     whatever their clocks are to each other. Gray counters through synchronisers, as in `amaranth.lib.fifo.AsyncFIFO`; other than there the
     address that is read and what comes out are registers, since what stands before them would be the longest path of a fast domain.
 
-    Latency: a cycle of ``i_domain`` and 3 to 4 of ``o_domain``. One item a cycle of the slower clock needs a depth of 8. ``level``, in ``i_domain``: at least as
-    many items as are held, of those put in two cycles ago or before. Both domains are reset together.
+    Latency: a cycle of ``i_domain`` and 3 to 4 of ``o_domain``. One item a cycle of the slower clock needs a depth of 16. ``level``, in ``i_domain``: at least as
+    many items as are held but for the one at ``o``, of those put in two cycles ago or before. Both domains are reset together.
     """
 
     def __init__(self, shape, depth: int, i_domain: str, o_domain: str):

@@ -35,7 +35,7 @@ def ends(edges, domains) -> list:
 @cocotb.test(timeout_time=1, timeout_unit="ms")
 @cocotb.parametrize(relation=list(RELATIONS))
 async def keeps_order(dut, relation):
-    """Nothing is lost, repeated or overtaken; ``level`` is never below what is held of all but the last two cycles."""
+    """Nothing is lost, repeated or overtaken; ``level`` is never below what is held of all but the last two cycles and the item at ``o``."""
     shape, depth, *domains = CASES[bench.case()]
     rng = bench.rng()
     before, after = ends(await start(dut, AsyncQueue(shape, depth, *domains), relation), domains)
@@ -45,7 +45,7 @@ async def keeps_order(dut, relation):
     sent = deque([0] * 4, maxlen=4)
     while len(sink.items) < len(items):
         await before
-        assert int(dut.level.value) >= sent[0] - len(sink.items)
+        assert int(dut.level.value) >= sent[0] - len(sink.items) - 1
         sent.append(source.sent)
     assert sink.items == items
     for _ in range(12):
@@ -57,9 +57,9 @@ async def keeps_order(dut, relation):
 @cocotb.test(timeout_time=1, timeout_unit="ms")
 @cocotb.parametrize(relation=list(RELATIONS))
 async def keeps_pace(dut, relation):
-    """One item a cycle of the slower clock, from a depth of 8 on."""
+    """One item a cycle of the slower clock, from a depth of 16 on."""
     shape, depth, *domains = CASES[bench.case()]
-    if depth < 8:
+    if depth < 16:
         return
     rng = bench.rng()
     before, after = ends(await start(dut, AsyncQueue(shape, depth, *domains), relation), domains)
