@@ -151,7 +151,7 @@ class LineWalk(wiring.Component):
 class LineSequencer(wiring.Component):
     """`RowSequencer` for a fast clock: every sum and every comparison has a cycle of its own.
 
-    Instructions in, one row a cycle out as long as lines (the iterations of x) have 3 rows or more; a shorter line takes 3
+    Instructions in, whose payload stays a cycle longer; one row a cycle out as long as lines (the iterations of x) have 3 rows or more; a shorter line takes 3
     cycles, and a new instruction 3 more. Only for arrays without a window. ``hold``: so many cycles must pass between
     the row before and this one, because of the accumulator row that they share with it or one of the two before it.
 

@@ -23,7 +23,7 @@ class DualAccumulator(wiring.Component):
                        ▼        ▼          ▼
                       RAM ─► (+ psum) ─► register ─► both RAMs         psum: in a register 1 later
 
-    ``vector_write`` and ``load`` are accepted when they are written: they cross over one at a time and take the place of an
+    ``vector_write`` (the data of one lane group, in every place of the row) and else ``load`` are accepted when they are written: they cross over one at a time and take the place of an
     accumulation in a cycle without one. That takes a few cycles of both clocks, and longer while the array is busy in every cycle.
     ``flush`` drops them; while ``closed`` no new one is begun; ``empty``: none is on its way.
     """
