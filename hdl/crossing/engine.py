@@ -16,8 +16,8 @@ from .queue import FAST, LUT_RAM_WORDS, AsyncQueue
 PIECES, STATUSES = 8, 8
 """Of an instruction; depth of a queue."""
 
-REPORTS = LUT_RAM_WORDS
-"""Instructions between being issued and being heard of again: so many reports always have room."""
+REPORTS = LUT_RAM_WORDS - 1
+"""Instructions between being issued and being heard of again: so many reports always find their queue ready."""
 
 
 class EngineCrossing(wiring.Component):
@@ -101,7 +101,7 @@ class EngineCrossing(wiring.Component):
     def _reports(self, m):
         """Ends and the error; an error in the cycle of an end waits behind it. Both are a cycle old."""
         report = data.StructLayout({"error": 1, "value": SEMAPHORES, "offset": OFFSET_BITS})
-        m.submodules.reports = queue = AsyncQueue(report, REPORTS, FAST, "sync")
+        m.submodules.reports = queue = AsyncQueue(report, LUT_RAM_WORDS, FAST, "sync")
         done, error, failed = Signal(Done), self.inner.error, Signal()
         m.d[FAST] += done.eq(self.inner.done)  # from a queue of the engine, which is a path long enough
         cause, offset = Signal(len(error.cause), reset_less=True), Signal(OFFSET_BITS, reset_less=True)
@@ -139,8 +139,8 @@ class EngineCrossing(wiring.Component):
         self.waiting = Signal()
         state, offset, counting = Signal(State), Signal(OFFSET_BITS), Signal()
         m.d[FAST] += [state.eq(self.inner.state), offset.eq(self.inner.offset), counting.eq(self.counting)]
-        put = Signal()  # in every second cycle, so that there is still the room that was seen
-        m.d[FAST] += put.eq(queue.i.ready & ~put)
+        put, told = Signal(), Signal()  # in every third cycle, so that there is still the room that was seen
+        m.d[FAST] += [put.eq(queue.i.ready & ~put & ~told), told.eq(put)]
         resting = (state == State.IDLE) | (state == State.DRAIN)
         m.d.comb += [
             meter.state.eq(Mux(self.waiting & resting, State.WAIT_SEMAPHORE, state)),

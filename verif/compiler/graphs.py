@@ -4,6 +4,7 @@ They have every operator of the machine with all that fuses into it, on images a
 wide results; and what stays on the host, between two programs.
 """
 
+from importlib.util import find_spec
 from math import prod
 from typing import NamedTuple
 
@@ -23,7 +24,8 @@ from gemmary.compiler.ir.shapes import Concat, Reshape, Transpose
 from gemmary.compiler.ir.types import Quantized, quantization, shape_of, tensor_type
 from gemmary.compiler.ir.vector import Add, AveragePool, MaxPool, Table
 
-ANY = ("add", "table", "concat", "softmax", "layer_norm", "product", "wide_product", "reshape", "transpose", "gate")
+GATES = ("gate",) if find_spec("onnx") else ()  # which computes float operators
+ANY = ("add", "table", "concat", "softmax", "layer_norm", "product", "wide_product", "reshape", "transpose", *GATES)
 IMAGES = (
     "conv2d",
     "conv2d",

@@ -29,7 +29,7 @@ LOST = 3
 """Cycles that an instruction may cost such an engine beside its rows."""
 
 
-def tests_of(config) -> str:
+def benches_of(config) -> str:
     return "" if config.window_line else r"^(?!.*windows_)"
 
 
@@ -41,7 +41,7 @@ def engine(case: str) -> TensorEngine:
 
 @pytest.mark.parametrize("case", CONFIGS)
 def test_tensor_engine(simulate, case):
-    simulate(engine(case), case, tests=tests_of(CONFIGS[case]))
+    simulate(engine(case), case, tests=benches_of(CONFIGS[case]))
 
 
 def test_tensor_engine_apart(monkeypatch, tmp_path):
