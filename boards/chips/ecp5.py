@@ -13,6 +13,7 @@ from .chip import Chip
 from .ecp5_carries import trim_carries
 from .ecp5_floorplan import BLOCK_COLUMNS
 from .ecp5_globals import promote_resets
+from .ecp5_operands import absorb_operands
 from .ecp5_rams import simplify_write_modes
 from .ecp5_registers import absorb_output_registers
 from .netlist import top_module
@@ -51,10 +52,11 @@ def ecp5(size: str, speed: str, package: str) -> Chip:
 
 
 def finish(netlist: dict) -> None:
-    """Improves block RAMs, chains of carries and resets, and lets the router look further around a net than its options allow: in crowded
+    """Improves block RAMs, adders, chains of carries and resets, and lets the router look further around a net than its options allow: in crowded
     places the way out is more than 3 tiles long."""
     absorb_output_registers(netlist)
     simplify_write_modes(netlist)
+    absorb_operands(netlist)
     trim_carries(netlist)
     promote_resets(netlist)
     top_module(netlist)["settings"] = {f"router2/bbMargin/{axis}": f"{ROUTE_MARGIN:032b}" for axis in "xy"}

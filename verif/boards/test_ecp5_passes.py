@@ -8,6 +8,7 @@ import pytest
 from boards.chips import ecp5_globals
 from boards.chips.ecp5_carries import trim_carries
 from boards.chips.ecp5_globals import promote_resets
+from boards.chips.ecp5_operands import absorb_operands
 from boards.chips.ecp5_rams import simplify_write_modes
 
 ADD = f"{0x96AA:016b}"  # A ^ B ^ C, and B for the carry, as Yosys maps an addition
@@ -55,9 +56,14 @@ def adder(width: int, carry: str, leaves: bool = False) -> tuple[dict, list[int]
 
 
 def values(netlist: dict, known: dict) -> dict:
-    """Nets of a netlist of CCU2C (Yosys' ccu2c_sim.vh), from those of its inputs; a carry that is open counts as ``known["x"]``."""
+    """Nets of a netlist of LUT4 and CCU2C (Yosys' ccu2c_sim.vh), from those of its inputs; a carry that is open counts as
+    ``known["x"]``."""
     found = known | {"0": 0, "1": 1}
-    todo = list(cells_of(netlist).values())
+    for cell in cells_of(netlist).values():
+        if cell["type"] == "LUT4":
+            place = sum(found[cell["connections"][port][0]] << i for i, port in enumerate("ABCD"))
+            found[cell["connections"]["Z"][0]] = int(cell["parameters"]["INIT"], 2) >> place & 1
+    todo = [cell for cell in cells_of(netlist).values() if cell["type"] == "CCU2C"]
     while todo:
         cell = next(c for c in todo if c["connections"]["CIN"][0] in found)
         todo.remove(cell)
@@ -102,6 +108,60 @@ def test_a_carry_with_two_readers_stays():
     after = copy.deepcopy(before)
     trim_carries(after)
     assert cells_of(after)["sum_0"]["connections"]["COUT"] == [400]
+
+
+def gate(table: int, inputs: list, output: int) -> dict:
+    """A LUT4 of up to four ``inputs``; ``table`` has an entry for each of their values, the others are high."""
+    entries = 1 << len(inputs)
+    init = sum((table >> index % entries & 1) << index for index in range(16))
+    pins = dict(zip("ABCD", [*inputs, *["1"] * (4 - len(inputs))]))
+    return {
+        "type": "LUT4",
+        "parameters": {"INIT": f"{init:016b}"},
+        "attributes": {},
+        "port_directions": dict.fromkeys("ABCD", "input") | {"Z": "output"},
+        "connections": {pin: [net] for pin, net in pins.items()} | {"Z": [output]},
+    }
+
+
+AND, SELECT, ODD = 0b1000, 0b11011000, 0b10010110
+"""Of two inputs, of three (the first or the second, as the third says), and of three."""
+
+
+@pytest.mark.parametrize("carry", ["0", "1"])
+@pytest.mark.parametrize(
+    ("tables", "sizes", "absorbed"),
+    [
+        ({}, {}, 0),
+        ({100: AND, 202: AND}, {100: 2, 202: 2}, 2),
+        ({100: AND, 200: AND}, {100: 2, 200: 2}, 2),
+        ({100: 0b01, 200: 0b01}, {100: 1, 200: 1}, 2),
+        ({101: SELECT, 202: SELECT}, {101: 3, 202: 3}, 2),
+        ({100: ODD, 201: ODD}, {100: 3, 201: 3}, 0),
+        *(({place: table}, {place: 2}, 1) for place in (101, 202) for table in range(1, 15)),
+    ],
+)
+def test_an_adder_takes_the_gates_before_it(tables, sizes, absorbed, carry):
+    before, operands, sums = adder(3, carry, leaves=True)
+    inputs = [net for net in operands if net not in tables]
+    for net, table in tables.items():
+        names = [1000 + 10 * net + i for i in range(sizes[net])]
+        inputs += names
+        cells_of(before)[f"gate_{net}"] = gate(table, names, net)
+    after = copy.deepcopy(before)
+    assert absorb_operands(after) == absorbed
+    assert len(cells_of(after)) == len(cells_of(before)) - absorbed
+    for bits in itertools.product((0, 1), repeat=len(inputs)):
+        known = dict(zip(inputs, bits))
+        expected, found = values(before, known), values(after, known)
+        assert [found[net] for net in sums] == [expected[net] for net in sums]
+
+
+def test_a_gate_with_two_readers_stays():
+    before, operands, _ = adder(2, "0")
+    cells_of(before)["gate"] = gate(AND, [1, 2], operands[0])
+    cells_of(before)["other"] = gate(AND, [operands[0], 3], 4)
+    assert absorb_operands(before) == 0
 
 
 def test_resets_of_many_registers_become_global(monkeypatch):
