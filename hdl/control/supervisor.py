@@ -1,6 +1,9 @@
 """Start and end of programs, the first error, soft reset."""
 
-from amaranth import Module, Signal
+from functools import reduce
+from operator import or_
+
+from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -34,10 +37,12 @@ class Supervisor(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        status, fault = self.status, Signal(Fault)
-        for candidate in reversed(self.faults):
-            with m.If(candidate.valid):
-                m.d.comb += fault.eq(candidate)
+        status, fault, first = self.status, Signal(Fault), Signal(len(self.faults))
+        valid = Cat(candidate.valid for candidate in self.faults)
+        m.d.comb += [
+            first.eq(valid & ~(valid - 1)),
+            fault.eq(reduce(or_, (Mux(bit, candidate.as_value(), 0) for bit, candidate in zip(first, self.faults)))),
+        ]
         m.d.comb += [status.quiet.eq(self.quiet), self.halt.eq(status.error | status.resetting)]
         m.d.sync += [status.done_event.eq(0), status.error_event.eq(0)]
 
