@@ -32,8 +32,9 @@ def ecp5(size: str, speed: str, package: str) -> Chip:
     """The LFE5U of ``size`` ("85F"), ``speed`` ("6") and ``package`` as nextpnr calls it."""
     return Chip(
         device=f"LFE5U-{size}-{speed}{package}",
-        # Fields of structures are called like bits, which abc9 of Yosys 0.70 can take them for.
-        synthesis="rename -hide w:*[*; synth_ecp5 -abc9",
+        # Fields of structures are called like bits, which abc9 of Yosys 0.70 can take them for. With 20 ns (wires do not count)
+        # nothing has to be mapped larger to be fast.
+        synthesis="rename -hide w:*[*; scratchpad -set abc9.D 20000; synth_ecp5 -abc9",
         router="nextpnr-ecp5",
         route_options=(f"--{size[:-1]}k", f"--speed={speed}", f"--package={package}", *PLACE_AND_ROUTE),
         constraints="lpf",
