@@ -19,7 +19,7 @@ from verif.agents.programs import illegal_programs, random_program
 from verif.configs import TINY, TINY_NARROW_BUS
 
 MEMORY = 1 << 20
-SETTLED = 24
+SETTLED = 32
 """Cycles after the end of a program until the counters of the tensor engine have arrived."""
 
 
