@@ -21,7 +21,6 @@ from verif.golden.vector import AddressError
 
 CONFIGS = {config.name: config for config in (TINY, TINY_WIDE, TINY_NARROW_BUS, TINY_WINDOW, TINY_PAIR)}
 
-
 APART = "apart-"
 """Before the name of a config: the engine has a clock of its own."""
 
@@ -29,8 +28,7 @@ LOST = 3
 """Cycles that an instruction may cost such an engine beside its rows."""
 
 
-def benches_of(config) -> str:
-    return "" if config.window_line else r"^(?!.*windows_)"
+NO_WINDOWS = r"^(?!.*windows_)"
 
 
 def engine(case: str) -> TensorEngine:
@@ -41,7 +39,14 @@ def engine(case: str) -> TensorEngine:
 
 @pytest.mark.parametrize("case", CONFIGS)
 def test_tensor_engine(simulate, case):
-    simulate(engine(case), case, tests=benches_of(CONFIGS[case]))
+    """All that an engine does, or what it does with windows if it has them."""
+    simulate(engine(case), case, tests=r"windows_" if CONFIGS[case].window_line else NO_WINDOWS)
+
+
+@pytest.mark.nightly
+def test_tensor_engine_with_windows(simulate):
+    """All the rest, in an engine that has them."""
+    simulate(engine(TINY_WINDOW.name), TINY_WINDOW.name, tests=NO_WINDOWS)
 
 
 def test_tensor_engine_apart(monkeypatch, tmp_path):
@@ -55,7 +60,7 @@ def test_tensor_engine_apart(monkeypatch, tmp_path):
 @pytest.mark.parametrize("name", CONFIGS)
 def test_tensor_engine_apart_at_length(simulate, name):
     # Its feeder takes longer for a tile than `rows` cycles, so windows have bubbles.
-    simulate(engine(APART + name), APART + name, tests=r"^(?!.*windows_)")
+    simulate(engine(APART + name), APART + name, tests=NO_WINDOWS)
 
 
 class Accumulations:
