@@ -16,6 +16,21 @@ LOOPS = ("n", "k", "ky", "kx")
 """One weight tile for each iteration of these."""
 
 
+def feeder_members(config: Config) -> dict:
+    """Of a feeder: from the sequencer, to the weight scratchpad, to the array, with the issue."""
+    return {
+        "load": In(1),
+        "instruction": In(instruction_layout(Opcode.MATMUL)),
+        "ready": Out(1),
+        "enable": In(1),
+        "port": Out(ReadPort(config.weight_words, data.ArrayLayout(signed(8), config.columns))),
+        "w": Out(WeightSignature(config)),
+        "swap": In(1),
+        "loaded": Out(1),
+        "beyond": Out(1),
+    }
+
+
 class WeightFeeder(wiring.Component):
     """One tile after another: reads its ``rows`` words and sends them to the array, READ_LATENCY cycles after the request.
 
@@ -31,19 +46,7 @@ class WeightFeeder(wiring.Component):
 
     def __init__(self, config: Config):
         self.config = config
-        super().__init__(
-            {
-                "load": In(1),
-                "instruction": In(instruction_layout(Opcode.MATMUL)),
-                "ready": Out(1),
-                "enable": In(1),
-                "port": Out(ReadPort(config.weight_words, data.ArrayLayout(signed(8), config.columns))),
-                "w": Out(WeightSignature(config)),
-                "swap": In(1),
-                "loaded": Out(1),
-                "beyond": Out(1),
-            }
-        )
+        super().__init__(feeder_members(config))
 
     def elaborate(self, platform):
         m = Module()

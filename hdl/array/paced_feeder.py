@@ -1,17 +1,13 @@
 """Streams weight tiles from the weight scratchpad into the array, for a fast clock."""
 
-from amaranth import Module, Signal, signed
+from amaranth import Module, Signal
 from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out
 
 from gemmary.config import Config
-from gemmary.isa import Opcode
 
-from ..interfaces import ReadPort, instruction_layout
 from ..memory.address import LoopNest, Walk, step_fields
-from .array import WeightSignature
 from .delay import Delay
-from .feeder import LOOPS
+from .feeder import LOOPS, feeder_members
 
 KNOWN = 1
 """The word of a tile with which its loops advance: late enough for what the last step has done to be in registers, and soon enough for
@@ -29,19 +25,7 @@ class PacedFeeder(wiring.Component):
     def __init__(self, config: Config, read_latency: int):
         assert config.rows >= 4
         self.config, self.read_latency = config, read_latency
-        super().__init__(
-            {
-                "load": In(1),
-                "instruction": In(instruction_layout(Opcode.MATMUL)),
-                "ready": Out(1),
-                "enable": In(1),
-                "port": Out(ReadPort(config.weight_words, data.ArrayLayout(signed(8), config.columns))),
-                "w": Out(WeightSignature(config)),
-                "swap": In(1),
-                "loaded": Out(1),
-                "beyond": Out(1),
-            }
-        )
+        super().__init__(feeder_members(config))
 
     def elaborate(self, platform):
         m = Module()
