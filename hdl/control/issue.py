@@ -19,11 +19,11 @@ class Issue(wiring.Component):
     The head claims its semaphores (``take``) as soon as they are there, also while the engine still works on the one before;
     a cycle later the engine can take it. ``halt`` stops claims. ``complete``: nothing is queued or in the engine. ``zero`` (which
     semaphores are at 0) shows in ``status`` what the head waits for; an engine that is IDLE or DRAIN meanwhile counts as
-    WAIT_SEMAPHORE. ``start`` clears the count of retired instructions. ``crossed``: the engine has another clock.
+    WAIT_SEMAPHORE. ``start`` clears the count of retired instructions. ``crossed``: the engine has another clock. ``queue``: the kind of it.
     """
 
-    def __init__(self, config: Config, opcode: Opcode, crossed: bool = False):
-        self.config, self.opcode, self.crossed = config, opcode, crossed
+    def __init__(self, config: Config, opcode: Opcode, crossed: bool = False, queue: type = Queue):
+        self.config, self.opcode, self.crossed, self.queue = config, opcode, crossed, queue
         super().__init__(
             {
                 "i": In(stream.Signature(instruction_layout(opcode))),
@@ -39,7 +39,7 @@ class Issue(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.queue = queue = Queue(instruction_layout(self.opcode), self.config.queue_depth)
+        m.submodules.queue = queue = self.queue(instruction_layout(self.opcode), self.config.queue_depth)
         connect(m, flipped(self.i), queue.i)
         head, engine, granted = queue.o.payload, self.engine, Signal()
         waiting = queue.o.valid & ~granted

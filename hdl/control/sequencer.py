@@ -11,6 +11,8 @@ from gemmary.isa import Cause, Engine
 from gemmary.registers import State
 
 from ..interfaces import BurstReadSignature, EngineSignature
+from ..stream.queue import Queue
+from ..stream.shift_queue import ShiftQueue
 from .counters import Counters
 from .dispatch import Dispatch
 from .fetch import Fetch
@@ -19,6 +21,9 @@ from .layouts import FRONT, ControlSignature, opcodes, traffic_layout
 from .semaphores import Semaphores
 from .supervisor import Supervisor
 from .watchdog import Watchdog
+
+FEW = 4
+"""Instructions in a queue that flip-flops may hold."""
 
 
 class Sequencer(wiring.Component):
@@ -55,8 +60,10 @@ class Sequencer(wiring.Component):
         m.submodules.counters = self.counters = clearable(Counters(self.config, self.crossed))
         m.submodules.watchdog = self.watchdog = clearable(Watchdog())
         self.issues = {}
+        # 0010: whoever wants two clocks is short of LUTs, and the cycles are no longer those of the model.
+        queue = ShiftQueue if self.crossed and self.config.queue_depth <= FEW else Queue
         for engine, opcode in self.engines.items():
-            issue = clearable(Issue(self.config, opcode, engine in self.crossed))
+            issue = clearable(Issue(self.config, opcode, engine in self.crossed, queue))
             m.submodules[f"issue_{engine.name.lower()}"] = self.issues[engine] = issue
         m.submodules.fetch = self.fetch = clearable(Fetch(self.config))
         # Faults: four engines, dispatch, fetch, the host's signals, watchdog.

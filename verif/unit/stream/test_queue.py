@@ -1,4 +1,4 @@
-"""The queue against a list."""
+"""The queues against a list."""
 
 import cocotb
 import pytest
@@ -6,23 +6,27 @@ from amaranth.hdl import signed
 from amaranth.lib import data
 
 from hdl.stream.queue import Queue
+from hdl.stream.shift_queue import ShiftQueue
 from verif import bench
 from verif.agents.pace import always, paces
 from verif.agents.streams import Sink, Source
 
 ITEM = data.StructLayout({"number": signed(9), "flag": 1, "list": data.ArrayLayout(signed(3), 2)})
 CASES = {
-    "1": (ITEM, 1),
-    "2": (ITEM, 2),
-    "5": (ITEM, 5),
-    "8": (8, 8),
-    "64": (ITEM, 64),
+    "1": (Queue, ITEM, 1),
+    "2": (Queue, ITEM, 2),
+    "5": (Queue, ITEM, 5),
+    "8": (Queue, 8, 8),
+    "64": (Queue, ITEM, 64),
+    "shift-2": (ShiftQueue, 8, 2),
+    "shift-4": (ShiftQueue, ITEM, 4),
 }
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_queue(simulate, case):
-    simulate(Queue(*CASES[case]), case)
+    kind, shape, depth = CASES[case]
+    simulate(kind(shape, depth), case)
 
 
 def random_items(rng, shape, count):
@@ -41,9 +45,9 @@ async def end(edge, condition, cycles):
 @cocotb.test(timeout_time=1, timeout_unit="ms")
 async def keeps_order_and_level(dut):
     """Random traffic: what goes in comes out, and ``level`` is the number of items between."""
-    shape, depth = CASES[bench.case()]
+    kind, shape, depth = CASES[bench.case()]
     rng = bench.rng()
-    edge = await bench.start(dut, Queue(shape, depth))
+    edge = await bench.start(dut, kind(shape, depth))
     items = random_items(rng, shape, 300 + 8 * depth)
     Source(dut, "i", shape, edge, rng, items, pace=paces(rng, (1.0, 0.1), 2 * depth))
     sink = Sink(dut, "o", shape, edge, rng, pace=paces(rng, (1.0, 0.1), 2 * depth))
@@ -59,25 +63,26 @@ async def keeps_order_and_level(dut):
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
 async def never_pauses(dut):
-    """One item a cycle from depth 2 on, after a latency of 1 or 2 cycles."""
-    shape, depth = CASES[bench.case()]
+    """One item a cycle from depth 2 on, after a latency of 1 or 2 cycles; a ShiftQueue needs a cycle more for ``depth`` of them."""
+    kind, shape, depth = CASES[bench.case()]
     if depth == 1:
         return
     rng = bench.rng()
-    edge = await bench.start(dut, Queue(shape, depth))
+    edge = await bench.start(dut, kind(shape, depth))
     items = random_items(rng, shape, 100)
     Source(dut, "i", shape, edge, rng, items, pace=always())
     sink = Sink(dut, "o", shape, edge, rng, pace=always())
-    assert await end(edge, lambda: len(sink.items) == len(items), len(items) + 4)
+    cycles = len(items) if kind is Queue else len(items) * (depth + 1) // depth + depth
+    assert await end(edge, lambda: len(sink.items) == len(items), cycles + 4)
     assert sink.items == items
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
 async def reset_empties(dut):
     """In the middle of traffic."""
-    shape, depth = CASES[bench.case()]
+    kind, shape, depth = CASES[bench.case()]
     rng = bench.rng()
-    edge = await bench.start(dut, Queue(shape, depth))
+    edge = await bench.start(dut, kind(shape, depth))
     for item in random_items(rng, shape, depth):
         dut.i__payload.value, dut.i__valid.value = bench.pack(shape, item), 1
         await edge
