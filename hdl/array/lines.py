@@ -1,6 +1,6 @@
 """Walks through the rows of matmul instructions, for a fast clock."""
 
-from amaranth import Cat, Const, Module, Mux, Signal, signed
+from amaranth import Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -8,8 +8,9 @@ from gemmary.config import Config
 from gemmary.isa import Opcode
 
 from ..interfaces import ACCUMULATE_DISTANCE, instruction_layout
-from ..memory.address import COORDINATE_BITS, Coordinate, LoopNest, step_fields
+from ..memory.address import COORDINATE_BITS, step_fields
 from ..stream.queue import Queue
+from .paced import PacedCoordinate, PacedNest, one_of
 from .sequencer import LOOPS, row_layout
 
 OUTER = LOOPS[:-1]
@@ -20,19 +21,19 @@ AGES = ACCUMULATE_DISTANCE - 1
 """Rows before one that may still be on their way to the accumulator."""
 
 WALKS = ("activation", "accumulator")
-KEPT = ("count_x", "x_stride", "x_limit", "constant", "signal", "offset")
+KEPT = ("x_stride", "x_limit", "constant", "signal", "offset")
 """Fields of the instruction that its rows need."""
 
 
 def line_layout(config: Config) -> data.StructLayout:
     """The iterations of x at one place of the other loops. ``begins``: the first line of an instruction, and ``activation`` and ``accumulator`` are
-    its addresses; else what leads there from the row before. ``x``: its first coordinate. ``single``, ``double``: it has one row, or two. ``refused``: it wants a
-    window."""
+    its addresses; else what leads there from the row before. ``x``: its first coordinate. ``single``, ``double``: it has one row, or two; ``left``: how many
+    more than three. ``refused``: it wants a window."""
     fields = instruction_layout(Opcode.MATMUL).members
     flags = ("begins", "inside", "overwrite", "swap", "last", "single", "double", "refused")
     return data.StructLayout(
         dict.fromkeys(flags, 1)
-        | {"x": signed(COORDINATE_BITS)}
+        | {"x": signed(COORDINATE_BITS), "left": signed(17)}
         | dict.fromkeys(WALKS, 16)
         | {f"{walk}_step": signed(16) for walk in WALKS}
         | {name: fields[name] for name in KEPT}
@@ -45,9 +46,9 @@ def held_layout(config: Config) -> data.StructLayout:
 
 class LineWalk(wiring.Component):
     """Instructions in, lines out: one in 3 cycles. Latency from ``i``, whose payload stays a cycle longer, to
-    its first line: 4 cycles.
+    its first line: 6 cycles.
 
-    A cycle after an instruction comes, or a line goes, the loops begin or advance; in the next one what depends on them is compared and chosen.
+    The loops take a step when an instruction has come, with which they begin again, and when a line goes.
     """
 
     def __init__(self, config: Config):
@@ -62,11 +63,11 @@ class LineWalk(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         empty, begins, offered, inside = Signal(init=1), Signal(), Signal(), Signal(reset_less=True)
-        load, step, settling = Signal(), Signal(), Signal()
+        known, settled, step, settling = (Signal() for _ in range(4))
         current = Signal(self.i.payload.shape(), reset_less=True)
         take, fire = Signal(), Signal()
-        m.submodules.nest = nest = LoopNest(OUTER, paced=True)
-        advance, last = nest.advance, nest.last
+        m.submodules.nest = nest = PacedNest(OUTER)
+        last = nest.last
         m.d.comb += [
             self.i.ready.eq(empty & ~take),
             self.o.valid.eq(offered),
@@ -74,9 +75,10 @@ class LineWalk(wiring.Component):
         ]
         m.d.sync += [
             take.eq(self.i.valid & self.i.ready),  # a cycle late: the instruction stays for as long
-            load.eq(take),
-            step.eq(fire & ~last),
-            settling.eq(load | step),
+            known.eq(take),  # two cycles for what the nest works out of its counts
+            settled.eq(known),
+            step.eq(settled | (fire & ~last)),
+            settling.eq(step),
             offered.eq(settling | (offered & ~fire)),
         ]
         # The instruction is wide: two registers tell it to come, which start differently so that synthesis does not make one of them.
@@ -90,30 +92,29 @@ class LineWalk(wiring.Component):
         with m.Elif(fire):
             m.d.sync += [empty.eq(last), begins.eq(0)]
 
-        m.d.comb += [nest.load.eq(load), nest.step.eq(step)]
+        m.d.comb += nest.step.eq(step)
         m.d.comb += [nest.counts[loop].eq(current[f"count_{loop}"]) for loop in OUTER]
 
         coordinates = {}
-        for axis, loops in (("y", OUTER), ("x", LOOPS)):
-            m.submodules[axis] = coordinate = Coordinate(loops, f"k{axis}", axis, paced=True)
-            coordinates[axis] = coordinate
+        for axis, inner in (("y", "y"), ("x", None)):
+            m.submodules[axis] = coordinates[axis] = coordinate = PacedCoordinate(OUTER, f"k{axis}", inner)
             m.d.comb += [
-                coordinate.load.eq(load),
                 coordinate.start.eq(current[f"{axis}_start"]),
                 coordinate.outer_step.eq(current[f"{axis}_dilation"]),
                 coordinate.inner_step.eq(current[f"{axis}_stride"]),
                 coordinate.limit.eq(current[f"{axis}_limit"]),
                 coordinate.step.eq(step),
-                coordinate.advance.eq(Cat(advance, Const(0, len(loops) - len(OUTER)))),
+                coordinate.ended.eq(nest.ended),
             ]
         m.d.sync += inside.eq(coordinates["y"].in_bounds)
 
         line = self.o.payload
         first = {loop: nest.first[i] for i, loop in enumerate(OUTER)}
         single, double = Signal(reset_less=True), Signal(reset_less=True)
-        m.d.sync += [single.eq(current.count_x == 1), double.eq(current.count_x == 2)]
+        left = Signal(line.left.shape(), reset_less=True)
+        m.d.sync += [single.eq(current.count_x == 1), double.eq(current.count_x == 2), left.eq(current.count_x - 3)]
         for walk in WALKS:
-            m.d.comb += [line[walk].eq(self._move(m, walk, load, step, advance, current))]
+            m.d.comb += [line[walk].eq(self._move(m, walk, nest, current))]
             m.d.comb += line[f"{walk}_step"].eq(current[f"{walk}_step_x"])
         m.d.comb += [
             line.begins.eq(begins),
@@ -123,27 +124,20 @@ class LineWalk(wiring.Component):
             line.last.eq(last),
             line.single.eq(single),
             line.double.eq(double),
+            line.left.eq(left),
             line.refused.eq(current.window),
             line.x.eq(coordinates["x"].value),
             *(line[name].eq(current[name]) for name in KEPT),
         ]
         return m
 
-    def _move(self, m, walk, load, step, advance, current):
+    def _move(self, m, walk, nest, current):
         """The address of an instruction's first line; for others the step of the loop that has advanced."""
         steps = data.View(data.StructLayout(dict.fromkeys(OUTER, 16)), step_fields(current, walk, OUTER))
-        chosen, move = (
-            Signal(16, name=f"{walk}_chosen", reset_less=True),
-            Signal(16, name=f"{walk}_move", reset_less=True),
-        )
-        terms = [steps[loop] & advance[i].replicate(16) for i, loop in enumerate(OUTER)]
-        merged = terms[0]
-        for term in terms[1:]:
-            merged = merged | term
-        m.d.sync += chosen.eq(merged)
-        with m.If(load):
-            m.d.sync += move.eq(current[f"{walk}_address"])
-        with m.Elif(step):
+        chosen, move = (Signal(16, name=f"{walk}_{name}", reset_less=True) for name in ("chosen", "move"))
+        begins = (nest.last, current[f"{walk}_address"])
+        m.d.sync += chosen.eq(one_of(begins, *((nest.advance[i], steps[loop]) for i, loop in enumerate(OUTER))))
+        with m.If(nest.step):
             m.d.sync += move.eq(chosen)
         return move
 
@@ -152,7 +146,7 @@ class LineSequencer(wiring.Component):
     """`RowSequencer` for a fast clock: every sum and every comparison has a cycle of its own.
 
     Instructions in, whose payload stays a cycle longer; one row a cycle out as long as lines (the iterations of x) have 3 rows or more; a shorter line takes 3
-    cycles, and a new instruction 3 more. Only for arrays without a window. ``hold``: so many cycles must pass between
+    cycles, and a new instruction 5 more. Only for arrays without a window. ``hold``: so many cycles must pass between
     the row before and this one, because of the accumulator row that they share with it or one of the two before it.
 
         i ─► LineWalk ─► line ─► one row after another ─► sums ─► compared ─► compared ─► queue ─► o
@@ -193,15 +187,15 @@ class LineSequencer(wiring.Component):
     def _moved(self, m, lines):
         """For each row what its addresses are, or what is added to those of the row before."""
         line, valid = Signal(lines.payload.shape(), reset_less=True), Signal()
-        fresh, ends, left = Signal(reset_less=True), Signal(reset_less=True), Signal(16, reset_less=True)
+        fresh, ends, left = Signal(reset_less=True), Signal(reset_less=True), Signal.like(line.left, reset_less=True)
         m.d.comb += lines.ready.eq(~valid | (self.go & ends))
         with m.If(lines.ready):
             m.d.sync += [valid.eq(lines.valid), line.eq(lines.payload), fresh.eq(1), ends.eq(lines.payload.single)]
         with m.Elif(self.go):
             m.d.sync += [
                 fresh.eq(0),
-                left.eq(Mux(fresh, line.count_x, left) - 1),
-                ends.eq(Mux(fresh, line.double, left == 2)),
+                left.eq(Mux(fresh, line.left, left) - 1),
+                ends.eq(Mux(fresh, line.double, left[-1])),  # a sign in place of a comparison
             ]
         moves = {walk: Mux(fresh, line[walk], line[f"{walk}_step"].as_unsigned()) for walk in WALKS}
         stride = line.x_stride.as_signed() if line.x_stride.shape().signed else line.x_stride

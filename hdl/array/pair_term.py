@@ -55,7 +55,7 @@ class WeightTerm(wiring.Component):
                 m.d.sync += total.eq(total - multiplier.p)
             m.d.comb += term.eq(complete)
             pairs.append((held, weight))
-            later = Signal(TermBeat, name=f"beat_{column}")
+            later = Signal(TermBeat, name=f"beat_{column}", reset_less=True)
             m.d.sync += later.eq(beat)
             beat = later
         m.d.comb += self.o.eq(beat)

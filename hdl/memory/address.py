@@ -18,12 +18,11 @@ class LoopNest(wiring.Component):
     first iteration. ``last``: the nest is at its last iteration. Latency 1 cycle from ``load`` or ``step`` to the outputs.
 
     With ``apart`` a load takes ``new_counts`` in place of ``counts``, which are those of the nest at work: no multiplexer stands
-    before the comparators. ``paced``: a step comes 2 cycles after a load or a step at the soonest, ``advance`` and ``last`` a cycle later
-    and out of registers.
+    before the comparators.
     """
 
-    def __init__(self, loops: tuple[str, ...], apart: bool = False, paced: bool = False):
-        self.loops, self.apart, self.paced = loops, apart, paced
+    def __init__(self, loops: tuple[str, ...], apart: bool = False):
+        self.loops, self.apart = loops, apart
         counts = data.StructLayout({loop: unsigned(16) for loop in loops})
         super().__init__(
             ({"new_counts": In(counts)} if apart else {})
@@ -40,19 +39,13 @@ class LoopNest(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         ended = Signal(len(self.loops))
-        settled = "sync" if self.paced else "comb"
-        advance, last = Signal(len(self.loops), reset_less=True), Signal(reset_less=True)
         new_counts = self.new_counts if self.apart else self.counts
         for i, loop in enumerate(self.loops):
             remaining = Signal(range(MAX_COUNT), name=f"remaining_{loop}", reset_less=True)
             first = Signal(name=f"first_{loop}", reset_less=True)
             end = Signal(name=f"ended_{loop}", init=1)  # nothing remains: every step begins with this
-            inner_ended = Signal(name=f"inner_ended_{loop}", reset_less=True)
-            m.d[settled] += [
-                inner_ended.eq(ended[i + 1 :].all() if i + 1 < len(self.loops) else 1),
-                advance[i].eq((ended[i + 1 :].all() if i + 1 < len(self.loops) else 1) & ~end),
-            ]
-            m.d.comb += [ended[i].eq(end), self.first[i].eq(first)]
+            inner_ended = ended[i + 1 :].all() if i + 1 < len(self.loops) else 1
+            m.d.comb += [ended[i].eq(end), self.first[i].eq(first), self.advance[i].eq(inner_ended & ~end)]
             with m.If(self.load):
                 m.d.sync += [remaining.eq(new_counts[loop] - 1), first.eq(1), end.eq(new_counts[loop] == 1)]
             with m.Elif(self.step & inner_ended):
@@ -61,8 +54,7 @@ class LoopNest(wiring.Component):
                     first.eq(end),
                     end.eq(Mux(end, self.counts[loop] == 1, remaining == 1)),
                 ]
-        m.d[settled] += last.eq(ended.all())
-        m.d.comb += [self.advance.eq(advance), self.last.eq(last)]
+        m.d.comb += self.last.eq(ended.all())
         return m
 
 
@@ -70,13 +62,11 @@ class Walk(wiring.Component):
     """The address of one operand: ``load`` sets it to ``start``; a ``step`` adds the step of the loop that advances.
 
     ``loops`` are those of the nest that have a step (any others leave the address alone). Latency 1 cycle. Arithmetic modulo
-    2**width. ``paced``: ``advance`` and ``steps`` have been the same for a cycle before each ``step``, so that what is added is in a register.
+    2**width.
     """
 
-    def __init__(
-        self, nest: tuple[str, ...], loops: tuple[str, ...], width: int = 16, step_width: int = 16, paced: bool = False
-    ):
-        self.nest, self.loops, self.paced = nest, loops, paced
+    def __init__(self, nest: tuple[str, ...], loops: tuple[str, ...], width: int = 16, step_width: int = 16):
+        self.nest, self.loops = nest, loops
         super().__init__(
             {
                 "load": In(1),
@@ -90,7 +80,7 @@ class Walk(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        chosen = Signal(signed(self.steps.shape()[self.loops[0]].shape.width), reset_less=True)
+        chosen = Signal(signed(self.steps.shape()[self.loops[0]].shape.width))
         # The advance bits are one-hot: an AND-OR is shallower than a priority chain.
         terms = [
             self.steps[loop].as_unsigned() & self.advance[self.nest.index(loop)].replicate(len(chosen))
@@ -99,7 +89,7 @@ class Walk(wiring.Component):
         merged = terms[0]
         for term in terms[1:]:
             merged = merged | term
-        m.d["sync" if self.paced else "comb"] += chosen.eq(merged)
+        m.d.comb += chosen.eq(merged)
         address = Signal(len(self.address), reset_less=True)
         m.d.comb += self.address.eq(address)
         with m.If(self.load):
@@ -112,12 +102,11 @@ class Walk(wiring.Component):
 class Coordinate(wiring.Component):
     """One bounded coordinate: ``start + i_outer · outer_step + i_inner · inner_step``, and whether 0 <= that ``value`` < limit.
 
-    ``outer`` and ``inner`` name the two loops of the nest that move it. Latency 1 cycle. ``paced``: a step comes 2 cycles after a load or a step at the
-    soonest, and the steps stay the same, so that sums are in registers.
+    ``outer`` and ``inner`` name the two loops of the nest that move it. Latency 1 cycle.
     """
 
-    def __init__(self, nest: tuple[str, ...], outer: str, inner: str, paced: bool = False):
-        self.nest, self.outer, self.inner, self.paced = nest, nest.index(outer), nest.index(inner), paced
+    def __init__(self, nest: tuple[str, ...], outer: str, inner: str):
+        self.nest, self.outer, self.inner = nest, nest.index(outer), nest.index(inner)
         assert self.outer < self.inner
         super().__init__(
             {
@@ -136,13 +125,7 @@ class Coordinate(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         base, current = (Signal(signed(COORDINATE_BITS), name=name, reset_less=True) for name in ("base", "current"))
-        next_base, next_current = (
-            Signal.like(base, name=name, reset_less=True) for name in ("next_base", "next_current")
-        )
-        m.d["sync" if self.paced else "comb"] += [
-            next_base.eq(base + self.outer_step),
-            next_current.eq(current + self.inner_step),
-        ]
+        next_base, next_current = base + self.outer_step, current + self.inner_step
         m.d.comb += self.value.eq(current)
         m.d.comb += self.in_bounds.eq(current.as_unsigned() < self.limit)
         outside = self.advance[: self.outer].any() if self.outer else 0

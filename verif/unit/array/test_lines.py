@@ -19,7 +19,7 @@ from verif.golden.vector import bounded, steps
 
 LAYOUT = instruction_layout(Opcode.MATMUL)
 LOOPS = ("n", "k", "ky", "kx", "y", "x")
-SHORTEST, BETWEEN, LATENCY = 3, 3, 16
+SHORTEST, BETWEEN, LATENCY = 3, 5, 20
 """Cycles of a line, of a new instruction, and until the first row is there and the last one has gone."""
 
 CONFIGS = {config.name: config for config in (TINY, TINY_NARROW_BUS)}
