@@ -1,6 +1,6 @@
 """The tensor engine: matmul instructions in, rows of partial sums out."""
 
-from amaranth import Cat, Module, Mux, Signal, signed
+from amaranth import Cat, ClockDomain, ClockSignal, DomainRenamer, Module, Mux, ResetSignal, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import Out
 
@@ -53,7 +53,7 @@ class TensorEngine(wiring.Component):
 
     ``parts``: it has a clock of its own, with memories that never refuse it. Part p of an activation word and the weight of column c come APART_READ_LATENCY +
     p or c cycles after their addresses, sums are skewed too, so that a row is in the accumulator some cycles later. ``halt`` acts 2 cycles late, a tile of fewer than
-    ``rows`` + 4 rows takes as long as one of those, and instructions have some cycles between them.
+    ``rows`` + 5 rows takes as long as one of those, and instructions have some cycles between them.
     """
 
     def __init__(self, config: Config, multiplier: type = DotProduct, parts: int | None = None):
@@ -86,7 +86,13 @@ class TensorEngine(wiring.Component):
         lines = self.apart and not self.config.window_line
         m.submodules.sequencer = self.sequencer = (LineSequencer if lines else RowSequencer)(self.config)
         m.submodules.issue = self.issue = (LineIssue if lines else Issue)(self.config)
-        m.submodules.array = self.array
+        if self.apart:
+            # The array is large: its reset comes from a register of its own, a cycle later.
+            late = Signal(init=1)
+            m.d.sync += late.eq(0)
+            m.domains.array = ClockDomain(local=True)
+            m.d.comb += [ClockSignal("array").eq(ClockSignal()), ResetSignal("array").eq(late)]
+        m.submodules.array = DomainRenamer("array")(self.array) if self.apart else self.array
         self._take(m)
         self._control(m)
         self._feed_array(m)
@@ -141,11 +147,8 @@ class TensorEngine(wiring.Component):
         ]
         # Late by a cycle it does no harm: a row that fails stays where it is.
         m.d["sync" if self.apart else "comb"] += enable.eq(~self.engine.halt & ~failed)
-        m.d.sync += [
-            error.valid.eq(issue.failed & ~failed),
-            error.cause.eq(Cause.ADDRESS),
-            error.offset.eq(issue.row.offset),
-        ]
+        m.d.comb += error.cause.eq(Cause.ADDRESS)
+        m.d.sync += [error.valid.eq(issue.failed & ~failed), error.offset.eq(issue.row.offset)]
         with m.If(issue.failed):
             m.d.sync += failed.eq(1)
 

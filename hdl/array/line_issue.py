@@ -15,7 +15,7 @@ class LineIssue(wiring.Component):
     """`Issue` for memories that are always ready, with everything that leaves it in registers.
 
     A row waits for ``hold`` cycles after the one before it, and the first of a tile for its weights (``loaded``, which a swap takes away 2 cycles after its
-    row was issued). ``row`` goes with ``issued`` and ``failed``. Latency 1 cycle, throughput one row a cycle.
+    row was issued). ``row`` goes with ``issued`` and ``failed``; ``state`` is a cycle late. Latency 1 cycle, throughput one row a cycle.
     """
 
     def __init__(self, config: Config):
@@ -64,12 +64,19 @@ class LineIssue(wiring.Component):
         with m.Elif(~since.all()):
             m.d.sync += since.eq(since + 1)
 
-        with m.If(issued):
+        busy, weights, hazard, waits = (Signal(name=f"was_{name}") for name in ("busy", "weights", "hazard", "waiting"))
+        m.d.sync += [
+            busy.eq(issued),
+            weights.eq(valid & row.swap & ~self.loaded),
+            hazard.eq(valid & held),
+            waits.eq(valid),
+        ]
+        with m.If(busy):
             m.d.comb += self.state.eq(State.BUSY)
-        with m.Elif(valid & row.swap & ~self.loaded):
+        with m.Elif(weights):
             m.d.comb += self.state.eq(State.STALL_WEIGHTS)
-        with m.Elif(valid & held):
+        with m.Elif(hazard):
             m.d.comb += self.state.eq(State.STALL_HAZARD)
-        with m.Elif(valid):
+        with m.Elif(waits):
             m.d.comb += self.state.eq(State.STALL_MEMORY)
         return m

@@ -149,7 +149,7 @@ class LineSequencer(wiring.Component):
     cycles, and a new instruction 5 more. Only for arrays without a window. ``hold``: so many cycles must pass between
     the row before and this one, because of the accumulator row that they share with it or one of the two before it.
 
-        i ─► LineWalk ─► line ─► one row after another ─► sums ─► compared ─► compared ─► queue ─► o
+        i ─► LineWalk ─► line ─► one row after another ─► sums ─► compared ─► ready ─► queue ─► slice ─► o
     """
 
     def __init__(self, config: Config):
@@ -166,15 +166,18 @@ class LineSequencer(wiring.Component):
         m = Module()
         m.submodules.walk = walk = LineWalk(self.config)
         m.submodules.rows = rows = Queue(held_layout(self.config), ROWS)
+        # A register slice: whether the issue takes a row is known too late to count with.
+        m.submodules.following = following = Queue(held_layout(self.config), 2)
         connect(m, flipped(self.i), walk.i)
-        connect(m, rows.o, flipped(self.o))
+        connect(m, rows.o, following.i)
+        connect(m, following.o, flipped(self.o))
         # Only what makes rows is held up, a cycle late; there is room for all that are on their way.
         self.go = Signal()
         m.d.sync += self.go.eq(rows.level < ROWS // 2)
         moved = self._moved(m, walk.o)
         summed = self._summed(m, *moved)
         valid, row = self._compared(m, *summed)
-        m.d.comb += [rows.i.valid.eq(valid), rows.i.payload.eq(row)]
+        m.d.comb += [rows.i.valid.eq(valid), *(rows.i.payload[name].eq(row[name]) for name, _ in row.shape())]
         return m
 
     def _stage(self, m, name, valid, fields):
@@ -233,16 +236,17 @@ class LineSequencer(wiring.Component):
         fields["read"] = summed.inside & (x.as_unsigned() < summed.x_limit)
         fields |= self._matches(m, valid, sums["accumulator"])
         valid, compared = self._stage(m, "compared", valid, fields)
-        row = Signal(held_layout(self.config))
-        m.d.comb += [row[name].eq(compared[name]) for name in (*same, *WALKS, "read")]
-        m.d.comb += row.beyond.eq((compared.read & compared.activation_outside) | compared.accumulator_outside)
+        fields = {name: compared[name] for name in (*same, *WALKS, "read")}
+        fields["beyond"] = (compared.read & compared.activation_outside) | compared.accumulator_outside
+        hold = Signal(range(ACCUMULATE_DISTANCE))
         for age in reversed(range(AGES)):  # the youngest wins
-            with m.If(compared[f"match_{age}"]):
-                m.d.comb += row.hold.eq(AGES - age)
-        return valid, row
+            with m.If(compared[f"low_{age}"] & compared[f"high_{age}"]):
+                m.d.comb += hold.eq(AGES - age)
+        return self._stage(m, "ready", valid, fields | {"hold": hold})
 
     def _matches(self, m, valid, accumulator):
-        """Whether the row has the accumulator row of the one before it, of the one before that, and so on."""
+        """Whether the row has the accumulator row of the one before it, of the one before that, and so on: the lower halves of their addresses,
+        and the others."""
         bits = (self.config.accumulator_words - 1).bit_length()
         found, earlier, earlier_valid = {}, accumulator[:bits], valid
         for age in range(AGES):
@@ -252,6 +256,7 @@ class LineSequencer(wiring.Component):
             )
             with m.If(valid):
                 m.d.sync += [before.eq(earlier), before_valid.eq(earlier_valid)]
-            found[f"match_{age}"] = before_valid & (before == accumulator[:bits])
+            same = ~(before ^ accumulator[:bits])
+            found |= {f"low_{age}": same[: bits // 2].all(), f"high_{age}": before_valid & same[bits // 2 :].all()}
             earlier, earlier_valid = before, before_valid
         return found

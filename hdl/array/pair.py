@@ -57,6 +57,8 @@ class PairArray(wiring.Component):
         buses, loads, sums = self._weights(m)
         beats = self._activations(m)
         for r, ((activations, swap), load) in enumerate(zip(beats, loads)):
+            if r:
+                buses, load = self._downwards(m, r, buses, load)
             for c in range(self.config.columns):
                 m.submodules[f"cell_{r}_{c}"] = cell = PairCell(self.config.dot, self.multiplier)
                 m.d.comb += [
@@ -97,6 +99,13 @@ class PairArray(wiring.Component):
             m.d.comb += [term.i.eq(beat), *(to.eq(bus) for to, bus in zip(term.weights, buses.o[c:]))]
             beat, terms = term.o, [*terms, *term.terms]
         return buses.o, loads, terms
+
+    def _downwards(self, m, r, buses, load):
+        """The buses for the next row of cells, and its load flag, as much later as its activations."""
+        m.submodules[f"weights_{r}"] = ways = Skew(signed(8), [2] * len(buses))
+        m.submodules[f"load_{r}"] = flag = Delay(1, 2 * r)
+        m.d.comb += [flag.i.eq(load), *(way.eq(bus) for way, bus in zip(ways.i, buses))]
+        return ways.o, flag.o
 
     def _activations(self, m):
         """Activations and swap flag of each row of cells, each 2 cycles later than the one above it."""

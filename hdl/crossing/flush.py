@@ -1,13 +1,13 @@
 """Soft reset across two clocks."""
 
-from amaranth import Cat, Module, Signal
+from amaranth import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
 
 from .queue import FAST
 
-FLUSH_CYCLES = 4
+FLUSH_CYCLES = 63
 """Of the fast clock, before the flush is acknowledged: longer than anything that is not in a queue stays on its way."""
 
 
@@ -25,7 +25,11 @@ class Flush(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.to_fast = FFSynchronizer(self.resetting, self.flush, o_domain=FAST)
-        for_so_long, acknowledged = Signal(FLUSH_CYCLES), Signal()
-        m.d[FAST] += [for_so_long.eq(Cat(self.flush, for_so_long)), acknowledged.eq(for_so_long.all())]
+        for_so_long, acknowledged = Signal(range(FLUSH_CYCLES + 1)), Signal()
+        with m.If(~self.flush):
+            m.d[FAST] += for_so_long.eq(0)
+        with m.Elif(~acknowledged):
+            m.d[FAST] += for_so_long.eq(for_so_long + 1)
+        m.d[FAST] += acknowledged.eq(self.flush & (acknowledged | for_so_long.all()))
         m.submodules.to_sync = FFSynchronizer(acknowledged, self.flushed, o_domain="sync")
         return m

@@ -56,15 +56,12 @@ class DualAccumulator(wiring.Component):
             first.overwrite.eq(~self.accumulate.valid | self.accumulate.overwrite),
             foreign.take.eq(~self.accumulate.valid),
         ]
-        reset = Signal(init=1)  # from a register, to have a cycle for the way
-        m.d[FAST] += reset.eq(self.crossing.flush)
+        # Without a reset: what is on its way when a flush begins is written before it ends.
         beats = [first]
         for stage in range(columns + SUM_LEAD + 1):
             beats.append(Signal(beat, name=f"beat_{stage}", reset_less=True))
             m.d[FAST] += beats[-1].eq(beats[-2])
-            with m.If(reset):
-                m.d[FAST] += beats[-1].valid.eq(0)
-        m.d.comb += foreign.taken.eq(beats[-1].valid & beats[-1].foreign)
+        m.d[FAST] += foreign.taken.eq(beats[-1].valid & beats[-1].foreign)
 
         row = Signal(data.ArrayLayout(signed(32), columns))
         read = self._read(m, row)
@@ -73,7 +70,7 @@ class DualAccumulator(wiring.Component):
             at_read, before_sum, at_sum, at_write = (
                 beats[c + 1 + later] for later in (0, SUM_LEAD - 1, SUM_LEAD, SUM_LEAD + 1)
             )
-            own = DomainRenamer(FAST)(Ram(config.accumulator_words, 32))
+            own = DomainRenamer(FAST)(Ram(config.accumulator_words, 32, always=True))
             copy = Ram(config.accumulator_words, 32, write_domain=FAST)
             m.submodules[f"column_{c}"], m.submodules[f"copy_{c}"] = own, copy
             total = Signal(signed(32), name=f"total_{c}", reset_less=True)
@@ -91,7 +88,6 @@ class DualAccumulator(wiring.Component):
                     ram.write_data.eq(total),
                 ]
             m.d.comb += [
-                own.read_enable.eq(1),
                 own.read_address.eq(at_read.row),
                 copy.read_enable.eq(read.valid),
                 copy.read_address.eq(read.row),

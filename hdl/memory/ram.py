@@ -31,11 +31,12 @@ class RamSignature(wiring.Signature):
 
 
 class Ram(wiring.Component):
-    """The portable RAM: ``depth`` words of ``width`` bits, registered output (READ_LATENCY 2). Written in ``write_domain``."""
+    """The portable RAM: ``depth`` words of ``width`` bits, registered output (READ_LATENCY 2). Written in ``write_domain``.
+    ``always``: it reads in every cycle, whatever ``read_enable``."""
 
-    def __init__(self, depth: int, width: int, parts: int = 1, write_domain: str = "sync"):
+    def __init__(self, depth: int, width: int, parts: int = 1, write_domain: str = "sync", always: bool = False):
         assert width % parts == 0
-        self.depth, self.width, self.parts, self.write_domain = depth, width, parts, write_domain
+        self.depth, self.width, self.parts, self.write_domain, self.always = depth, width, parts, write_domain, always
         super().__init__(RamSignature(depth, width, parts))
 
     def elaborate(self, platform):
@@ -49,13 +50,13 @@ class Ram(wiring.Component):
         fetched = Signal()
         m.d.comb += [
             read.addr.eq(self.read_address),
-            read.en.eq(self.read_enable),
+            read.en.eq(self.read_enable | self.always),
             write.addr.eq(self.write_address),
             write.data.eq(self.write_data),
             write.en.eq(self.write_enable),
             self.read_data.eq(output),
         ]
         m.d.sync += fetched.eq(self.read_enable)
-        with m.If(fetched):
+        with m.If(fetched | self.always):
             m.d.sync += output.eq(read.data)
         return m
