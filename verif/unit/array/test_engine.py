@@ -24,7 +24,7 @@ CONFIGS = {config.name: config for config in (TINY, TINY_WIDE, TINY_NARROW_BUS, 
 APART = "apart-"
 """Before the name of a config: the engine has a clock of its own."""
 
-LOST = 3
+LOST = 4
 """Cycles that an instruction may cost such an engine beside its rows."""
 
 
@@ -326,7 +326,8 @@ async def halts(dut):
         for port in setup.ports:
             port.halted = True
         if setup.component.apart:
-            for _ in range(2):  # what stops it is in a register, and so is what is issued
+            # What stops it is in a register, and so is what begins; a tile that has begun is read to its end.
+            for _ in range(3 + setup.config.rows):
                 await setup.edge
         for _ in range(setup.component.latency + setup.component.visible + 20):
             await setup.edge
