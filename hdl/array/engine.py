@@ -228,10 +228,12 @@ class TensorEngine(wiring.Component):
         m.submodules.retiring = self.retiring = retiring = Queue(layout, cycles // self.config.rows + 2)
         visible = Signal(self.visible)
         m.d.sync += visible.eq(Cat(self.array.o.valid & self.beside.o.last, visible))
-        m.d.comb += [
+        m.d["sync" if self.apart else "comb"] += [
             retiring.i.valid.eq(issue.issued & issue.row.last),
             retiring.i.payload.signal.eq(issue.row.signal),
             retiring.i.payload.offset.eq(issue.row.offset),
+        ]
+        m.d.comb += [
             retiring.o.ready.eq(visible[-1]),
             done.valid.eq(visible[-1]),
             done.signal.eq(retiring.o.payload.signal),
@@ -241,9 +243,14 @@ class TensorEngine(wiring.Component):
     def _state(self, m):
         engine, issue, sequencer = self.engine, self.issue, self.sequencer
         m.d.comb += [engine.offset.eq(issue.row.offset), engine.quiet.eq(1)]
+        comes, drains = Signal(), Signal()
+        m.d["sync" if self.apart else "comb"] += [  # late as the state of the issue is
+            comes.eq(sequencer.o.valid | sequencer.i.valid),
+            drains.eq(self.retiring.o.valid | self.retiring.i.valid),
+        ]
         with m.If(issue.enable & (issue.state != State.IDLE)):
             m.d.comb += engine.state.eq(issue.state)
-        with m.Elif(issue.enable & (sequencer.o.valid | sequencer.i.valid)):
+        with m.Elif(issue.enable & comes):
             m.d.comb += engine.state.eq(State.STALL_WEIGHTS)
-        with m.Elif(self.retiring.o.valid):
+        with m.Elif(drains):
             m.d.comb += engine.state.eq(State.DRAIN)

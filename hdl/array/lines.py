@@ -10,7 +10,7 @@ from gemmary.isa import Opcode
 from ..interfaces import ACCUMULATE_DISTANCE, instruction_layout
 from ..memory.address import COORDINATE_BITS, step_fields
 from ..stream.queue import Queue
-from .paced import PacedCoordinate, PacedNest, one_of
+from .paced import PacedCoordinate, PacedNest, merged
 from .sequencer import LOOPS, row_layout
 
 OUTER = LOOPS[:-1]
@@ -134,9 +134,9 @@ class LineWalk(wiring.Component):
     def _move(self, m, walk, nest, current):
         """The address of an instruction's first line; for others the step of the loop that has advanced."""
         steps = data.View(data.StructLayout(dict.fromkeys(OUTER, 16)), step_fields(current, walk, OUTER))
-        chosen, move = (Signal(16, name=f"{walk}_{name}", reset_less=True) for name in ("chosen", "move"))
+        move = Signal(16, name=f"{walk}_move", reset_less=True)
         begins = (nest.last, current[f"{walk}_address"])
-        m.d.sync += chosen.eq(one_of(begins, *((nest.advance[i], steps[loop]) for i, loop in enumerate(OUTER))))
+        chosen = merged(m, walk, begins, *((nest.advance[i], steps[loop]) for i, loop in enumerate(OUTER)))
         with m.If(nest.step):
             m.d.sync += move.eq(chosen)
         return move
@@ -165,8 +165,8 @@ class LineSequencer(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.walk = walk = LineWalk(self.config)
-        m.submodules.rows = rows = Queue(held_layout(self.config), ROWS)
-        # A register slice: whether the issue takes a row is known too late to count with.
+        m.submodules.rows = rows = Queue(held_layout(self.config), ROWS, late=True)
+        # Behind a register slice: whether the issue takes a row is known too late to count with.
         m.submodules.following = following = Queue(held_layout(self.config), 2)
         connect(m, flipped(self.i), walk.i)
         connect(m, rows.o, following.i)

@@ -9,12 +9,15 @@ from gemmary.isa import MAX_COUNT
 from ..memory.address import COORDINATE_BITS
 
 
-def one_of(*choices):
-    """The value of that (flag, value) whose flag is high, of which at most one is, else 0; all of one width. An AND-OR is shallower than
-    a chain of priorities."""
+def merged(m, name: str, *choices):
+    """A cycle later, the value of that (flag, value) whose flag is high, of which at most one is, else 0; all of one width. A register for every two
+    of them: half of an AND-OR is in front of it and half behind it."""
     result = 0
-    for flag, value in choices:
-        result = result | (Cat(value) & flag.replicate(len(value)))
+    for i in range(0, len(choices), 2):
+        part = Signal(len(choices[i][1]), name=f"{name}_{i // 2}", reset_less=True)
+        terms = [Cat(value) & flag.replicate(len(value)) for flag, value in choices[i : i + 2]]
+        m.d.sync += part.eq(terms[0] | terms[-1])
+        result = result | part
     return result
 
 
@@ -47,8 +50,9 @@ class PacedNest(wiring.Component):
                 Signal(range(MAX_COUNT), name=f"{name}_{loop}", reset_less=True)
                 for name in ("remaining", "less", "all_less", "following")
             )
-            inner_ended, only, once, ends = (
-                Signal(name=f"{name}_{loop}", reset_less=True) for name in ("inner_ended", "only", "once", "ends")
+            inner_ended, only, once, ends, begins = (
+                Signal(name=f"{name}_{loop}", reset_less=True)
+                for name in ("inner_ended", "only", "once", "ends", "begins")
             )
             inner = self.ended[i + 1 :].all() if i + 1 < len(self.loops) else 1
             m.d.sync += [
@@ -58,11 +62,12 @@ class PacedNest(wiring.Component):
                 all_less.eq(self.counts[loop] - 1),
                 only.eq(remaining == 1),
                 once.eq(self.counts[loop] == 1),
-                following.eq(Mux(end, all_less, less)),
-                ends.eq(Mux(end, once, only)),
+                following.eq(Mux(inner_ended, Mux(end, all_less, less), remaining)),
+                ends.eq(Mux(inner_ended, Mux(end, once, only), end)),
+                begins.eq(Mux(inner_ended, end, first)),
             ]
-            with m.If(self.step & inner_ended):
-                m.d.sync += [remaining.eq(following), first.eq(end), end.eq(ends)]
+            with m.If(self.step):
+                m.d.sync += [remaining.eq(following), first.eq(begins), end.eq(ends)]
         return m
 
 
@@ -88,11 +93,11 @@ class PacedWalk(wiring.Component):
         chosen, total, address = (
             Signal(16, name=name, reset_less=True) for name in ("chosen", "total", "current_address")
         )
-        m.d.comb += self.address.eq(address)
-        m.d.sync += [
-            chosen.eq(one_of(*((self.advance[i], self.steps[loop]) for i, loop in enumerate(self.loops)))),
-            total.eq(address + chosen),
+        m.d.comb += [
+            self.address.eq(address),
+            chosen.eq(merged(m, "step", *((self.advance[i], self.steps[loop]) for i, loop in enumerate(self.loops)))),
         ]
+        m.d.sync += total.eq(address + chosen)
         with m.If(self.step):
             m.d.sync += address.eq(Mux(self.last, self.start, total))
         return m
@@ -120,9 +125,9 @@ class PacedCoordinate(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         ended, outer, inner = self.ended, self.outer, self.inner
-        base, current, next_base, next_current, new_base, new_current = (
+        base, current, next_base, next_current = (
             Signal(signed(COORDINATE_BITS), name=name, reset_less=True)
-            for name in ("base", "current", "next_base", "next_current", "new_base", "new_current")
+            for name in ("base", "current", "next_base", "next_current")
         )
         again, turns, back, moves, stays = (
             Signal(name=name, reset_less=True) for name in ("again", "turns", "back", "moves", "stays")
@@ -141,11 +146,10 @@ class PacedCoordinate(wiring.Component):
             stays.eq(~at_end[inner] & ~inner_moves),
             next_base.eq(base + self.outer_step),
             next_current.eq(current + self.inner_step),
-            new_base.eq(one_of((again, start), (turns, next_base), (~(again | turns), base))),
-            new_current.eq(
-                one_of((again, start), (turns, next_base), (back, base), (moves, next_current), (stays, current))
-            ),
         ]
+        starts = ((again, start), (turns, next_base))
+        new_base = merged(m, "new_base", *starts, (~(again | turns), base))
+        new_current = merged(m, "new_current", *starts, (back, base), (moves, next_current), (stays, current))
         with m.If(self.step):
             m.d.sync += [base.eq(new_base), current.eq(new_current)]
         m.d.comb += [self.value.eq(current), self.in_bounds.eq(current.as_unsigned() < self.limit)]

@@ -26,10 +26,10 @@ class StateMeter(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        turn = Signal(range(len(State)))
-        m.d.comb += self.o.state.eq(turn)
+        turn = Signal(len(State), init=1)
         with m.If(self.take):
-            m.d.sync += turn.eq(turn + 1)
+            m.d.sync += turn.eq(turn.rotate_left(1))
+        cycles = 0
         for state in State:
             name = state.name.lower()
             count, hit, full = (
@@ -38,12 +38,14 @@ class StateMeter(wiring.Component):
                 Signal(name=f"full_{name}"),
             )
             taken, counted = Signal(name=f"taken_{name}"), Signal(name=f"counted_{name}")
-            m.d.comb += [taken.eq(self.take & (turn == state)), counted.eq(hit & ~full)]
+            m.d.comb += [taken.eq(self.take & turn[state]), counted.eq(hit & ~full)]
             m.d.sync += [
                 hit.eq(self.counting & (self.state == state)),
                 full.eq(count >= MOST),  # a cycle late: there is room for one more
                 count.eq(Mux(taken, 0, count) + counted),
             ]
-            with m.If(turn == state):
-                m.d.comb += self.o.cycles.eq(count)
+            with m.If(turn[state]):
+                m.d.comb += self.o.state.eq(state)
+            cycles = cycles | (count & turn[state].replicate(COUNTED_BITS))
+        m.d.comb += self.o.cycles.eq(cycles)
         return m

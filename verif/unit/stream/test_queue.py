@@ -1,5 +1,7 @@
 """The queues against a list."""
 
+from functools import partial
+
 import cocotb
 import pytest
 from amaranth.hdl import signed
@@ -18,6 +20,7 @@ CASES = {
     "5": (Queue, ITEM, 5),
     "8": (Queue, 8, 8),
     "64": (Queue, ITEM, 64),
+    "late": (partial(Queue, late=True), ITEM, 5),
     "shift-2": (ShiftQueue, 8, 2),
     "shift-4": (ShiftQueue, ITEM, 4),
 }
@@ -72,7 +75,7 @@ async def never_pauses(dut):
     items = random_items(rng, shape, 100)
     Source(dut, "i", shape, edge, rng, items, pace=always())
     sink = Sink(dut, "o", shape, edge, rng, pace=always())
-    cycles = len(items) if kind is Queue else len(items) * (depth + 1) // depth + depth
+    cycles = len(items) * (depth + 1) // depth + depth if kind is ShiftQueue else len(items)
     assert await end(edge, lambda: len(sink.items) == len(items), cycles + 4)
     assert sink.items == items
 
