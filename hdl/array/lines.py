@@ -9,7 +9,7 @@ from gemmary.isa import Opcode
 
 from ..interfaces import ACCUMULATE_DISTANCE, instruction_layout
 from ..memory.address import COORDINATE_BITS, step_fields
-from ..stream.queue import Queue
+from ..stream.replay_queue import ReplayQueue, ReplaySignature
 from .paced import PacedCoordinate, PacedNest, merged
 from .sequencer import LOOPS, row_layout
 
@@ -149,7 +149,7 @@ class LineSequencer(wiring.Component):
     cycles, and a new instruction 5 more. Only for arrays without a window. ``hold``: so many cycles must pass between
     the row before and this one, because of the accumulator row that they share with it or one of the two before it.
 
-        i ─► LineWalk ─► line ─► one row after another ─► sums ─► compared ─► ready ─► queue ─► slice ─► o
+        i ─► LineWalk ─► line ─► one row after another ─► sums ─► compared ─► ready ─► queue ─► o
     """
 
     def __init__(self, config: Config):
@@ -158,19 +158,16 @@ class LineSequencer(wiring.Component):
         super().__init__(
             {
                 "i": In(stream.Signature(instruction_layout(Opcode.MATMUL))),
-                "o": Out(stream.Signature(held_layout(config))),
+                "o": Out(ReplaySignature(held_layout(config))),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.walk = walk = LineWalk(self.config)
-        m.submodules.rows = rows = Queue(held_layout(self.config), ROWS, late=True)
-        # Behind a register slice: whether the issue takes a row is known too late to count with.
-        m.submodules.following = following = Queue(held_layout(self.config), 2)
+        m.submodules.rows = rows = ReplayQueue(held_layout(self.config), ROWS)
         connect(m, flipped(self.i), walk.i)
-        connect(m, rows.o, following.i)
-        connect(m, following.o, flipped(self.o))
+        connect(m, rows.o, flipped(self.o))
         # Only what makes rows is held up, a cycle late; there is room for all that are on their way.
         self.go = Signal()
         m.d.sync += self.go.eq(rows.level < ROWS // 2)

@@ -80,23 +80,27 @@ class EngineCrossing(wiring.Component):
         with m.Else():
             m.d.sync += [in_flight.eq(in_flight + put - self.heard), piece.eq(piece + (queue.i.valid & queue.i.ready))]
 
-        # One of the pieces is loaded in every cycle until it has come; none while an instruction is offered.
-        offered, turn = Signal(), Signal(PIECES, init=1)
+        # One of the pieces is loaded in every cycle until it has come, from a register that leaves a cycle for the way.
+        offered, turn = Signal(), Signal(PIECES + 1, init=1)
+        coming, loads = Signal(width, reset_less=True), Signal(PIECES, reset_less=True)
+        m.d[FAST] += [coming.eq(queue.o.payload), loads.eq(turn)]
         pieces = [Signal(width, name=f"piece_{i}", reset_less=True) for i in range(PIECES)]
         m.d.comb += [
             inner.i.valid.eq(offered),
             Value.cast(inner.i.payload).eq(Cat(pieces)),
-            queue.o.ready.eq(~offered | self.flush),
+            queue.o.ready.eq(~(offered | turn[-1]) | self.flush),
         ]
         with m.If(self.flush):
             m.d[FAST] += [offered.eq(0), turn.eq(1)]
         with m.Elif(offered):
             m.d[FAST] += [offered.eq(~inner.i.ready), turn.eq(inner.i.ready)]
+        with m.Elif(turn[-1]):
+            m.d[FAST] += offered.eq(1)
         with m.Elif(queue.o.valid):
-            m.d[FAST] += [turn.eq(turn << 1), offered.eq(turn[-1])]
+            m.d[FAST] += turn.eq(turn << 1)
         for i, register in enumerate(pieces):
-            with m.If(turn[i]):
-                m.d[FAST] += register.eq(queue.o.payload)
+            with m.If(loads[i]):
+                m.d[FAST] += register.eq(coming)
 
     def _reports(self, m):
         """Ends and the error; an error in the cycle of an end waits behind it. Both are a cycle old."""

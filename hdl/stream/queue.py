@@ -13,17 +13,15 @@ class Queue(wiring.Component):
 
     Latency from ``i`` to ``o``: 1 cycle, or 2 with more than LUT_RAM_DEPTH items. Nothing is combinational between the two
     ends, except ``o.ready`` to ``i.ready`` at depth 1. Depth 2 is the register slice: payload, valid and ready come
-    straight from registers. Reset empties the queue; the storage keeps what it held. ``late``, for LUT RAM: ``o.valid`` comes
-    from a register, a cycle later, and pauses for a cycle where an item comes as the only one goes.
+    straight from registers. Reset empties the queue; the storage keeps what it held.
 
         i ──► storage[write] … storage[read] ──► o        (LUT RAM: read asynchronously)
         i ──► storage[write] … storage[read] ─► reg ──► o (block RAM: the register is the RAM's own)
     """
 
-    def __init__(self, shape, depth: int, late: bool = False):
+    def __init__(self, shape, depth: int):
         assert depth >= 1, depth
-        assert not late or 2 < depth <= LUT_RAM_DEPTH, depth
-        self.shape, self.depth, self.late = shape, depth, late
+        self.shape, self.depth = shape, depth
         super().__init__(
             {
                 "i": In(stream.Signature(shape)),
@@ -81,11 +79,7 @@ class Queue(wiring.Component):
         with m.If(advance):
             m.d.sync += read.addr.eq(self._next(read.addr))
         if self.depth <= LUT_RAM_DEPTH:
-            m.d.comb += advance.eq(take)
-            if self.late:
-                m.d.sync += self.o.valid.eq((self.level > 1) | ((self.level == 1) & ~take))
-            else:
-                m.d.comb += self.o.valid.eq(self.level != 0)
+            m.d.comb += [advance.eq(take), self.o.valid.eq(self.level != 0)]
             return
         # `valid` says that the RAM's output register holds an item; the RAM holds the rest of `level`.
         valid = Signal()

@@ -157,6 +157,27 @@ class Lingering(Source):
             self.payload.value = garbage(self.width)
 
 
+class Replayed(Sink):
+    """Takes what goes by; an item that it did not take must be the next one, 2 cycles later."""
+
+    async def _run(self):
+        refused, due = None, -1
+        while True:
+            ready = next(self.pace)
+            self.ready.value = ready
+            await self.edge
+            due -= 1
+            valid = self.valid.value == 1
+            assert refused is None or valid == (due == 0), "an item that was refused comes again 2 cycles later"
+            if not valid:
+                continue
+            payload = self.payload.value
+            assert refused in (None, payload), "another item than that which was refused"
+            refused, due = (None, -1) if ready else (payload, 2)
+            if ready:
+                self.items.append(bench.unpack(self.shape, payload))
+
+
 class Setup:
     def __init__(self, dut):
         self.dut, self.config, self.rng = dut, CONFIGS[bench.case()], bench.rng()
@@ -165,7 +186,7 @@ class Setup:
     async def start(self, pace=None):
         self.edge = await bench.start(self.dut, LineSequencer(self.config))
         self.source = Lingering(self.dut, "i", LAYOUT, self.edge, self.rng, pace=pace and pace())
-        self.sink = Sink(self.dut, "o", held_layout(self.config), self.edge, self.rng, pace=pace and pace())
+        self.sink = Replayed(self.dut, "o", held_layout(self.config), self.edge, self.rng, pace=pace and pace())
         return self
 
     def send(self, instruction: Instruction) -> None:

@@ -1,7 +1,5 @@
 """The queues against a list."""
 
-from functools import partial
-
 import cocotb
 import pytest
 from amaranth.hdl import signed
@@ -20,7 +18,6 @@ CASES = {
     "5": (Queue, ITEM, 5),
     "8": (Queue, 8, 8),
     "64": (Queue, ITEM, 64),
-    "late": (partial(Queue, late=True), ITEM, 5),
     "shift-2": (ShiftQueue, 8, 2),
     "shift-4": (ShiftQueue, ITEM, 4),
 }
