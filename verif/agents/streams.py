@@ -85,6 +85,27 @@ class Sink:
                 self.items.append(bench.unpack(self.shape, payload))
 
 
+class Replayed(Sink):
+    """Takes what goes by; an item that it did not take must be the next one, 2 cycles later."""
+
+    async def _run(self):
+        refused, due = None, -1
+        while True:
+            ready = next(self.pace)
+            self.ready.value = ready
+            await self.edge
+            due -= 1
+            valid = self.valid.value == 1
+            assert refused is None or valid == (due == 0), "an item that was refused comes again 2 cycles later"
+            if not valid:
+                continue
+            payload = self.payload.value
+            assert refused in (None, payload), "another item than that which was refused"
+            refused, due = (None, -1) if ready else (payload, 2)
+            if ready:
+                self.items.append(bench.unpack(self.shape, payload))
+
+
 def garbage(width: int) -> int:
     """Random bits."""
     return random.getrandbits(width)

@@ -12,7 +12,7 @@ from hdl.array.lines import LineSequencer, held_layout
 from hdl.interfaces import ACCUMULATE_DISTANCE, instruction_layout
 from verif import bench, runner
 from verif.agents.pace import always
-from verif.agents.streams import Sink, Source, garbage
+from verif.agents.streams import Replayed, Source, garbage
 from verif.configs import TINY, TINY_NARROW_BUS
 from verif.golden import address as golden
 from verif.golden.vector import bounded, steps
@@ -155,27 +155,6 @@ class Lingering(Source):
             self.valid.value = 0
             await self.edge
             self.payload.value = garbage(self.width)
-
-
-class Replayed(Sink):
-    """Takes what goes by; an item that it did not take must be the next one, 2 cycles later."""
-
-    async def _run(self):
-        refused, due = None, -1
-        while True:
-            ready = next(self.pace)
-            self.ready.value = ready
-            await self.edge
-            due -= 1
-            valid = self.valid.value == 1
-            assert refused is None or valid == (due == 0), "an item that was refused comes again 2 cycles later"
-            if not valid:
-                continue
-            payload = self.payload.value
-            assert refused in (None, payload), "another item than that which was refused"
-            refused, due = (None, -1) if ready else (payload, 2)
-            if ready:
-                self.items.append(bench.unpack(self.shape, payload))
 
 
 class Setup:
