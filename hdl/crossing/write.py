@@ -55,15 +55,16 @@ class SingleWrite(wiring.Component):
         with m.Elif(self.written):
             m.d.sync += on_the_way.eq(0)
 
-        passing, end = Signal(), Signal()
+        passing, end, ended = Signal(), Signal(), Signal()
         m.d.comb += [
-            self.o.valid.eq(writes.o.valid & ~passing & ~self.crossing.flush),
+            self.o.valid.eq(writes.o.valid & ~passing & ~ended & ~self.crossing.flush),
             self.o.payload.eq(writes.o.payload),
-            end.eq(writes.o.valid & (self.taken | self.crossing.flush)),
-            writes.o.ready.eq(end),
-            acknowledged.i.valid.eq(end),
+            end.eq(writes.o.valid & ~ended & (self.taken | self.crossing.flush)),
+            writes.o.ready.eq(ended),
+            acknowledged.i.valid.eq(ended),
         ]
-        with m.If(end):
+        m.d[FAST] += ended.eq(end)  # what it ends is wide
+        with m.If(ended):
             m.d[FAST] += passing.eq(0)
         with m.Elif(self.o.valid & self.take):
             m.d[FAST] += passing.eq(1)

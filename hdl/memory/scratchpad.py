@@ -142,11 +142,12 @@ class Scratchpad(wiring.Component):
         domain, bits = m.d[self.apart], 8 * self.part_bytes
         bank_bits = (self.banks - 1).bit_length()
         m.d.comb += client.ready.eq(1)
-        passing, words = client.address, []
+        passing, bank, words = client.address, bank_of(client.address, self.banks), []
         for part in range(self.parts):
             address = Signal.like(client.address, name=f"apart_address_{part}", reset_less=True)
-            domain += address.eq(passing)
-            passing, chosen = address, bank_of(address, self.banks)
+            chosen = Signal(range(self.banks), name=f"apart_bank_{part}", reset_less=True)
+            domain += [address.eq(passing), chosen.eq(bank)]
+            passing, bank = address, chosen
             for stage in range(READ_LATENCY if self.banks > 1 else 0):
                 following = Signal(range(self.banks), name=f"apart_bank_{part}_{stage}", reset_less=True)
                 domain += following.eq(chosen)

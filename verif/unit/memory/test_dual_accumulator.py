@@ -235,7 +235,7 @@ async def random_traffic(dut, relation):
     """Every port at once: who is served, what reads give, and that a write accepted is in both copies and whole."""
     config, rng = CONFIGS[bench.case()], bench.rng()
     traffic = Traffic(dut, config, await start(dut, Memory(config), relation), rng)
-    for _ in range(12):
+    for _ in range(36):
         traffic.span = int(rng.choice([2, 4, 8, config.accumulator_words]))
         traffic.accumulates = bool(rng.random() < 0.8)
         for _ in range(80):
