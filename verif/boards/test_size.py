@@ -5,6 +5,7 @@ import pytest
 from boards.board import board
 from boards.flow.build import Build
 from boards.flow.size import Size
+from gemmary.config import preset
 
 LOGIC_CELLS = 4800
 """Of 5,280: above that the router finds no way."""
@@ -25,3 +26,12 @@ def test_ulx3s_routes():
     report = Build(ulx3s, ulx3s.config()).fpga()
     assert report["timing_met"], report
     assert report["trellis_comb"] <= 29_500 and report["ff"] <= 19_000, report
+
+
+@pytest.mark.nightly
+def test_the_pair_array_routes():
+    """Some 20 minutes, unless it is built already: what decision 0009 says of it, by MACs a cycle."""
+    report = Build(board("ulx3s-85f"), preset("ulx3s-pair")).fpga()
+    assert report["timing_met"], report
+    assert report["macs_per_dsp_multiplier"] >= 1.8 and report["comb_per_mac_array"] <= 30, report
+    assert report["comb_per_mac"] <= 100, report
