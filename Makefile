@@ -9,6 +9,7 @@ JOBS   ?= auto
 SIM    ?= verilator icarus
 WAVES  ?= 0
 K      ?=
+TWO_CLOCKS ?=
 EXAMPLE ?= verilog_soc amaranth_component litex notebook
 
 VENV := .venv
@@ -28,7 +29,8 @@ help: ## print this list
 	@awk -F ': .*## ' '/^[a-z]+: .*##/ { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "  test and regress take SIM=verilator or SIM=icarus (default: both), K=pattern,"
-	@echo "  WAVES=1 and JOBS=n (default: one a core); verilog takes PRESET=name; fpga and bitstream"
+	@echo "  WAVES=1 and JOBS=n (default: one a core); verilog takes PRESET=name and"
+	@echo "  TWO_CLOCKS=1 (the tensor engine has its own: build/verilog/PRESET-two-clocks.v); fpga and bitstream"
 	@echo "  take BOARD=name (default: ulx3s-85f), PRESET=name, SEED=n and SEEDS=n (how many to try); bench takes SUITE=names"
 	@echo "  (default: all), sweep too (default: tiny); both take PRESET=name. JOBS=n bounds all of these."
 
@@ -60,7 +62,7 @@ docs: $(VENV)/rtl.stamp ## write the generated pages of docs/ again
 
 verilog: $(VENV)/rtl.stamp ## write the accelerator as Verilog: build/verilog/PRESET.v
 	@mkdir -p build/verilog
-	@$(BIN)/gemmary verilog --preset $(or $(PRESET),base) -o build/verilog/$(or $(PRESET),base).v
+	@$(BIN)/gemmary verilog --preset "$(or $(PRESET),base)" $(if $(APART),--two-clocks) -o "build/verilog/$(or $(PRESET),base)$(if $(APART),-two-clocks).v"
 
 fpga: $(VENV)/fpga.stamp ## place and route a board's design and report timing: build/boards/BOARD/report.json
 	@$(FPGA) fpga
@@ -81,6 +83,7 @@ lock: $(VENV)/test.stamp $(VENV)/examples.stamp $(VENV)/fpga.stamp $(VENV)/model
 clean: ## remove what was built; .venv stays
 	@rm -rf build
 
+APART = $(filter-out 0,$(TWO_CLOCKS))
 BENCH_JOBS = $(if $(filter-out auto,$(JOBS)),--jobs $(JOBS))
 FPGA = $(BIN)/python -m scripts.fpga $(if $(BOARD),--board "$(BOARD)") $(if $(PRESET),--preset "$(PRESET)") $(if $(SEED),--seed "$(SEED)") $(if $(SEEDS),--seeds "$(SEEDS)") $(BENCH_JOBS)
 PYTEST = $(BIN)/pytest -n $(JOBS) --dist worksteal --durations=10 $(if $(K),-k "$(K)")

@@ -17,10 +17,14 @@ def register_address_bits(config: Config) -> int:
     return ADDRESS_BITS if config.dma else 32
 
 
-def port_groups(config: Config) -> dict[str, str]:
-    """What the ports of ``Top(config)`` are: a sentence for each of their prefixes."""
+def port_groups(config: Config, two_clocks: bool = False) -> dict[str, str]:
+    """What the ports of ``Top(config, two_clocks=two_clocks)`` are: a sentence for each of their prefixes."""
+    second = (
+        "clock of the tensor engine: any phase to aclk, any frequency not below it; in reset as long as aresetn is low"
+    )
     groups = {
         "aclk": "clock; the buses and irq belong to its rising edge",
+        **({"compute_aclk": second} if two_clocks else {}),
         "aresetn": "reset, active low: asserted at any time, released inside with the clock",
         "irq": "interrupt, active high, level: stays until the register INTERRUPT_STATUS is cleared or masked",
         "s_axil_*": f"registers: AXI4-Lite subordinate, 32 bits of data, {register_address_bits(config)} of address",
@@ -54,9 +58,9 @@ def _buses(config: Config) -> dict:
     return buses | ({"axi": ("m_axi", AxiSignature(config), Out)} if config.dma else {})
 
 
-def ports(config: Config) -> dict:
-    """The ports of ``Top(config)`` by name."""
-    flat = {"aclk": In(1), "aresetn": In(1), "irq": Out(1)}
+def ports(config: Config, two_clocks: bool = False) -> dict:
+    """The ports of ``Top(config, two_clocks=two_clocks)`` by name."""
+    flat = {"aclk": In(1), **({"compute_aclk": In(1)} if two_clocks else {}), "aresetn": In(1), "irq": Out(1)}
     for prefix, signature, flow in _buses(config).values():
         flat |= _flat_ports(prefix, signature, flow)
     return flat
@@ -74,7 +78,7 @@ class Top(wiring.Component):
         self.config, self.two_clocks = config, two_clocks
         self._accelerator = accelerator
         self._buses = _buses(config)
-        super().__init__(ports(config) | ({"compute_aclk": In(1)} if two_clocks else {}))
+        super().__init__(ports(config, two_clocks))
 
     def elaborate(self, platform):
         m = Module()

@@ -33,6 +33,16 @@ WAIVERS = {
     "WIDTHTRUNC": "Yosys writes `!x` for `x == 0` and lets operations truncate",
 }
 """What `verilator --lint-only -Wall` would say about a correct design: rule and reason. The file waives these itself."""
+TWO_CLOCKS_WAIVERS = {
+    "SYNCASYNCNET": "the reset of aclk starts, without a clock, that of compute_aclk too, whose end follows its own clock",
+}
+"""What it would say besides about a design with two clocks."""
+CROSSINGS = (
+    "Two clocks: the tensor engine has compute_aclk, everything else aclk. All that lies between them is queues with Gray-coded",
+    "counters, synchronisers of one bit (registers stage0 and stage1) and memories with a port for each clock. Tell synthesis and",
+    "routing that a path between the clocks may take one period of the clock where it begins, and has no hold time:",
+    "docs/integration.md, section Two clocks, has the lines of SDC.",
+)
 
 _PYOSYS = "from pyosys import libyosys; libyosys.run_pass('tee -q script convert.ys', libyosys.Design())"
 # Signals without bits, which nothing reads: to Verilog they would have two.
@@ -46,18 +56,23 @@ def to_verilog(
     *,
     name: str = "gemmary",
     initial_values: bool = True,
+    two_clocks: bool = False,
 ) -> str:
-    """The Verilog of ``Top(config)``, or of ``top`` in its place; the top module is called ``name``. Without ``initial_values``
-    registers are unknown until reset.
+    """The Verilog of ``Top(config)``, with ``two_clocks`` or one, or of ``top`` in its place, which has as many; the top module is
+    called ``name``. Without ``initial_values`` registers are unknown until reset.
 
     Equal configs and versions of the tools give equal text. InputError if there is no Yosys.
     """
     with _no_garbage_collection():
-        design = rtlil.convert(Top(config) if top is None else top, name=name, emit_src=False)
+        machine = Top(config, two_clocks=two_clocks) if top is None else top
+        design = rtlil.convert(machine, name=name, emit_src=False)
     design = drop_zero_contents(design if initial_values else drop_initial_values(design))
     usual = top is None and initial_values and name == "gemmary" and config in PRESETS.values()
-    source = f"gemmary verilog --preset {config.name}" if usual else "hdl.verilog.to_verilog"
-    return _header(config, source, name, plain=top is None) + _waived(from_rtlil(design))
+    option = " --two-clocks" if two_clocks else ""
+    source = f"gemmary verilog --preset {config.name}{option}" if usual else "hdl.verilog.to_verilog"
+    groups = port_groups(config, two_clocks) if top is None else {}
+    rules = WAIVERS | (TWO_CLOCKS_WAIVERS if two_clocks else {})
+    return _header(config, source, name, groups, two_clocks, rules) + _waived(from_rtlil(design), rules)
 
 
 def from_rtlil(design: str) -> str:
@@ -89,12 +104,12 @@ def find_yosys() -> tuple[str, list[str]]:
     raise InputError("Yosys 0.40 or later is missing: pip install 'gemmary[rtl]' brings it")
 
 
-def _header(config: Config, source: str, name: str, plain: bool) -> str:
+def _header(config: Config, source: str, name: str, groups: dict, two_clocks: bool, waivers: dict) -> str:
     """What a reader of the file wants to know first. No date and no path: equal designs are equal files."""
     parameters = {
         field.name: getattr(config, field.name) for field in dataclasses.fields(config) if field.name != "name"
     }
-    groups = port_groups(config) if plain else {}
+    indent = 1 + max(map(len, groups), default=0)
     lines = [
         f"Gemmary {__version__}: int8 matrix-multiply accelerator. SPDX-License-Identifier: Apache-2.0",
         f"Written by {source} with Amaranth {metadata.version('amaranth')} and {find_yosys()[0]}.",
@@ -103,16 +118,17 @@ def _header(config: Config, source: str, name: str, plain: bool) -> str:
         *(f"  {key} = {value}" for key, value in parameters.items()),
         "",
         f"Top module: {name}.{' Ports:' if groups else ''}",
-        *(f"  {ports:9}{doc}" for ports, doc in groups.items()),
+        *(f"  {ports:{indent}}{doc}" for ports, doc in groups.items()),
+        *(("", *CROSSINGS) if two_clocks else ()),
         "",
         "How to integrate it: docs/integration.md. Verilator finds nothing with -Wall but what this file waives:",
-        *(f"  {rule:13}{reason}" for rule, reason in WAIVERS.items()),
+        *(f"  {rule:13}{reason}" for rule, reason in waivers.items()),
     ]
     return "".join(f"// {line}".rstrip() + "\n" for line in lines) + "\n"
 
 
-def _waived(verilog: str) -> str:
-    off = "".join(f"/* verilator lint_off {rule} */\n" for rule in WAIVERS)
+def _waived(verilog: str, waivers: dict) -> str:
+    off = "".join(f"/* verilator lint_off {rule} */\n" for rule in waivers)
     return f"/* verilator lint_save */\n{off}\n{verilog}\n/* verilator lint_restore */\n"
 
 

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In
 from gemmary.config import BURST_BEATS, PRESETS, Config
 from gemmary.registers import ADDRESS
 from hdl.top import port_groups, ports
-from hdl.verilog import WAIVERS
+from hdl.verilog import TWO_CLOCKS_WAIVERS, WAIVERS
 
 from .measure_resources import AVAILABLE, CELLS, FILE, PLACE
 from .pages import NOTICE, page, table
@@ -82,7 +82,7 @@ def tables() -> dict[str, str]:
     return {
         "groups": table(
             ("ports", "what they are (`base`)"),
-            [(f"`{name}`", doc) for name, doc in port_groups(PRESETS["base"]).items()],
+            [(f"`{name}`", doc) for name, doc in port_groups(PRESETS["base"], two_clocks=True).items()],
         ),
         "ports": _ports(),
         "parameters": _parameters(),
@@ -93,20 +93,25 @@ def tables() -> dict[str, str]:
         "recover": _steps(RECOVER),
         "resources": _resources(),
         "place": " ".join(PLACE),
-        "waivers": table(("rule", "reason"), [(f"`{rule}`", reason) for rule, reason in WAIVERS.items()]),
+        "waivers": _waivers(WAIVERS),
+        "two_clocks_waivers": _waivers(TWO_CLOCKS_WAIVERS),
     }
 
 
 def _ports() -> str:
-    """Every port with its width in each preset; – where a preset lacks it."""
-    widths = {name: ports(config) for name, config in PRESETS.items()}
+    """Every port, those of two clocks too, with its width in each preset; – where a preset lacks it."""
+    widths = {name: ports(config, two_clocks=config.dma) for name, config in PRESETS.items()}
     every = dict.fromkeys(port for members in widths.values() for port in members)
     rows = []
-    for port in sorted(every, key=lambda port: ("_" in port, port.split("_")[0] != "s", port[:9])):
+    for port in sorted(every, key=lambda port: ("_axi" in port, port.split("_")[0] != "s", port[:9])):
         member = next(members[port] for members in widths.values() if port in members)
         bits = [str(members[port].shape) if port in members else "–" for members in widths.values()]
         rows.append((f"`{port}`", "in" if member.flow == In else "out", *bits))
     return table(("port", "direction", *widths), rows)
+
+
+def _waivers(waivers: dict[str, str]) -> str:
+    return table(("rule", "reason"), [(f"`{rule}`", reason) for rule, reason in waivers.items()])
 
 
 def _parameters() -> str:

@@ -24,7 +24,6 @@ import gemmary
 from gemmary.config import Config
 from gemmary.errors import GemmaryError
 
-from ..top import Top
 from ..verilog import find_yosys, to_verilog
 from .tools import Verilator, compiler_launcher, find_compiler, find_verilator, require_header
 
@@ -67,9 +66,7 @@ class Variant:
     two_clocks: bool = False
 
     def verilog(self, config: Config, top: wiring.Component | None = None) -> str:
-        if top is None and self.two_clocks:
-            top = Top(config, two_clocks=True)
-        return to_verilog(config, top, initial_values=not self.random_initial)
+        return to_verilog(config, top, initial_values=not self.random_initial, two_clocks=self.two_clocks)
 
 
 PLAIN = Variant()

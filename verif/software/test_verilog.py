@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from amaranth import Module
@@ -21,8 +22,9 @@ from hdl.memory.dual_ram import DualRam
 from hdl.memory.ram import Ram, RamSignature
 from hdl.simulation.build import build_model
 from hdl.simulation.tools import find_verilator
-from hdl.top import Top
-from hdl.verilog import WAIVERS, to_verilog
+from hdl.top import Top, port_groups, ports
+from hdl.verilog import CROSSINGS, TWO_CLOCKS_WAIVERS, WAIVERS, to_verilog
+from scripts.generate_docs import DOCS
 from verif.configs import TINY
 
 FLATTEN = """
@@ -173,16 +175,86 @@ def test_header(text):
         *(f"  {rule}" for rule in WAIVERS),
     ):
         assert f"// {part}" in header
-    named = {line.split()[1].rstrip("*") for line in header.split("\n") if line.startswith("//   ")}
-    ports = re.search(r"^module gemmary\((.*?)\);", text, re.MULTILINE | re.DOTALL)[1].replace("\n", "").split(", ")
-    assert all(any(port.startswith(prefix) for prefix in named) for port in ports)
+    assert not undescribed(text)
+
+
+def ports_of(text: str) -> set[str]:
+    names = re.search(r"^module gemmary\((.*?)\);", text, re.MULTILINE | re.DOTALL)[1]
+    return set(names.replace("\n", "").split(", "))
+
+
+def undescribed(text: str) -> list[str]:
+    """The ports of which the header says nothing."""
+    named = tuple(re.findall(r"^//   (\w+)\*? ", text[: text.index("\n\n")], re.MULTILINE))
+    return [port for port in ports_of(text) if not port.startswith(named)]
 
 
 def test_ports(text):
-    ports = re.search(r"^module gemmary\((.*?)\);", text, re.MULTILINE | re.DOTALL)[1].replace("\n", "").split(", ")
-    assert {"aclk", "aresetn", "irq"} < set(ports)
-    assert len([port for port in ports if port.startswith("s_axil_")]) == 19
-    assert len([port for port in ports if port.startswith("m_axi_")]) == 33
+    found = ports_of(text)
+    assert {"aclk", "aresetn", "irq"} < found
+    assert len([port for port in found if port.startswith("s_axil_")]) == 19
+    assert len([port for port in found if port.startswith("m_axi_")]) == 33
+
+
+def two_clocks(preset: str, folder) -> Path:
+    """What the command writes."""
+    file = folder / "gemmary.v"
+    assert main(["verilog", "--preset", preset, "--two-clocks", "-o", str(file)]) == 0
+    return file
+
+
+def test_two_clocks(monkeypatch, tmp_path):
+    """Header and ports, as the command writes them."""
+    monkeypatch.setitem(PRESETS, TINY.name, TINY)
+    text = two_clocks(TINY.name, tmp_path).read_text()
+    header = text[: text.index("\n\n")]
+    assert "// Written by gemmary verilog --preset tiny --two-clocks with" in header
+    for line in CROSSINGS:
+        assert f"// {line}\n" in header
+    for name, doc in (port_groups(TINY, two_clocks=True) | TWO_CLOCKS_WAIVERS).items():
+        assert re.search(rf"^//   {re.escape(name)} +{re.escape(doc)}$", header, re.MULTILINE)
+    assert not undescribed(text)
+    assert ports_of(text) == set(ports(TINY, two_clocks=True)) == set(ports(TINY)) | {"compute_aclk"}
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("preset", [name for name, config in PRESETS.items() if config.dma])
+def test_lint_of_two_clocks(preset, tmp_path):
+    """No waiver for two clocks is in vain."""
+    file = two_clocks(preset, tmp_path)
+    assert lint(file) == ""
+    text = file.read_text()
+    for rule in TWO_CLOCKS_WAIVERS:
+        text = text.replace(f"/* verilator lint_off {rule} */\n", "")
+    file.write_text(text)
+    assert set(re.findall(r"^%\w+-(\w+):", lint(file), re.MULTILINE)) == set(TWO_CLOCKS_WAIVERS)
+
+
+@pytest.mark.nightly
+def test_the_same_bytes_of_two_clocks():
+    script = (
+        "from verif.configs import TINY; from hdl.verilog import to_verilog; print(to_verilog(TINY, two_clocks=True))"
+    )
+    one, two = (
+        subprocess.run([sys.executable, "-c", script], env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True)
+        for seed in "12"
+    )
+    assert one.stdout == two.stdout and b"compute_aclk" in one.stdout
+
+
+def test_constraints_of_two_clocks():
+    """Those of docs/integration.md name ports that are there and clocks that they make, and bound both directions."""
+    text = (DOCS / "integration.md").read_text(encoding="utf-8").split("## Two clocks\n")[1].split("\n## ")[0]
+    lines = re.findall(r"^    ((?:create|set)_.*)$", text, re.MULTILINE)
+    periods = {}
+    for line in lines:
+        assert set(re.findall(r"get_ports (\w+)", line)) <= set(ports(TINY, two_clocks=True))
+        if made := re.fullmatch(r"create_clock -name (\w+) -period ([0-9.]+) \[get_ports \1\]", line):
+            periods[made[1]] = made[2]
+        assert set(re.findall(r"get_clocks (\w+)", line)) <= set(periods)
+    for start, end in (("aclk", "compute_aclk"), ("compute_aclk", "aclk")):
+        between = f"-from [get_clocks {start}] -to [get_clocks {end}]"
+        assert {f"set_max_delay {periods[start]} {between}", f"set_false_path -hold {between}"} <= set(lines)
 
 
 def test_without_initial_values(text):
@@ -197,6 +269,15 @@ def test_without_initial_values(text):
 def test_bad_input(arguments, capsys):
     assert main(["verilog", *arguments]) == 2
     assert arguments[1] in capsys.readouterr().err
+
+
+def test_two_clocks_need_dma(tmp_path, capsys):
+    file = tmp_path / "gemmary.v"
+    assert main(["verilog", "--preset", "nano", "--two-clocks", "-o", str(file)]) == 2
+    assert (
+        "--two-clocks: preset nano has no DMA, and so only one clock: leave the option out" in capsys.readouterr().err
+    )
+    assert not file.exists()
 
 
 def test_missing_yosys(monkeypatch):
