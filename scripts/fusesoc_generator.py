@@ -1,4 +1,4 @@
-"""What FuseSoC calls for gemmary.core: writes the Verilog of a preset, and the core that holds it.
+"""What FuseSoC calls for gemmary.core: writes the Verilog of a preset, with one clock or two, and the core that holds it.
 
 python scripts/fusesoc_generator.py CONFIG.yml    (FuseSoC's generator API, version 1.0)
 """
@@ -22,15 +22,17 @@ targets:
 """
 
 
-def main(file: str) -> int:
+def main(request_file: str) -> int:
     from gemmary.cli import main as gemmary
 
-    request = yaml.safe_load(Path(file).read_text())
-    preset = str(request["parameters"]["preset"])
-    if status := gemmary(["verilog", "--preset", preset, "-o", f"gemmary-{preset}.v"]):
+    request = yaml.safe_load(Path(request_file).read_text())
+    parameters = request["parameters"]
+    preset, option = str(parameters["preset"]), ["--two-clocks"] if parameters.get("two_clocks") else []
+    file = f"gemmary-{preset}{'-two-clocks' if option else ''}.v"
+    if status := gemmary(["verilog", "--preset", preset, *option, "-o", file]):
         return status
     name = request["vlnv"].split(":")[2]
-    Path(f"{name}.core").write_text(CORE.format(vlnv=request["vlnv"], file=f"gemmary-{preset}.v"))
+    Path(f"{name}.core").write_text(CORE.format(vlnv=request["vlnv"], file=file))
     return 0
 
 

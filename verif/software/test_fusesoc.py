@@ -46,12 +46,14 @@ def fusesoc(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
 
 
 def test_core_file(tmp_path):
-    """FuseSoC takes it, and it has every preset and the version of the project."""
+    """FuseSoC takes it, and it has every preset, with one clock and two, and the version of the project."""
     shown = fusesoc(tmp_path, "core", "show", CORE)
     assert shown.returncode == 0, shown.stderr
     core = yaml.safe_load((ROOT / "gemmary.core").read_text())
     assert core["name"] == f"{CORE}:{__version__}"
-    assert {part["parameters"]["preset"] for part in core["generate"].values()} == set(PRESETS)
+    parameters = [part["parameters"] for part in core["generate"].values()]
+    made = {(part["preset"], part.get("two_clocks", False)) for part in parameters}
+    assert made == {(preset, two_clocks) for preset in PRESETS for two_clocks in (False, True)}
 
 
 @pytest.mark.nightly
@@ -65,26 +67,32 @@ def test_lint_target(tmp_path):
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("preset", ["nano", "small"])
-def test_a_core_that_depends_on_it(preset, tmp_path):
+@pytest.mark.parametrize("flags", [["nano"], ["small"], ["two_clocks"], ["small", "two_clocks"]], ids="-".join)
+def test_a_core_that_depends_on_it(flags, tmp_path):
     """A user's core gets the chosen preset, and FuseSoC fails where the user's Verilog is wrong."""
     (tmp_path / "user.core").write_text(USER)
     top = tmp_path / "top.v"
     top.write_text("module top(input clk, output irq); gemmary core(.aclk(clk), .irq(irq)); endmodule\n")
-    arguments = ["run", "--target", "lint", "--flag", preset, "user:soc:top"]
+    arguments = ["run", "--target", "lint", *(word for flag in flags for word in ("--flag", flag)), "user:soc:top"]
     run = fusesoc(tmp_path, *arguments)
     assert "%Error" not in run.stdout + run.stderr
-    assert list(tmp_path.glob(f"build/*/lint/src/*/gemmary-{preset}.v"))
+    name = {"two_clocks": "base-two-clocks", "small-two_clocks": "small-two-clocks"}.get("-".join(flags), flags[0])
+    (file,) = tmp_path.glob("build/*/lint/src/*/gemmary-*.v")
+    assert file.name == f"gemmary-{name}.v"
     top.write_text(top.read_text().replace(".aclk", ".no_such_port"))
     run = fusesoc(tmp_path, *arguments)
     assert run.returncode != 0
     assert "no_such_port" in run.stdout + run.stderr
 
 
-def test_the_generator_says_what_is_wrong(tmp_path):
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [("preset: huge", "unknown preset 'huge'"), ("preset: nano, two_clocks: true", "preset nano has no DMA")],
+)
+def test_the_generator_says_what_is_wrong(parameters, message, tmp_path):
     request = tmp_path / "request.yml"
-    request.write_text("vlnv: a:b:c:1\nparameters: {preset: huge}\n")
+    request.write_text(f"vlnv: a:b:c:1\nparameters: {{{parameters}}}\n")
     command = [sys.executable, ROOT / "scripts" / "fusesoc_generator.py", request]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert run.returncode == 2
-    assert "unknown preset 'huge'" in run.stderr
+    assert message in run.stderr
