@@ -30,7 +30,7 @@ help: ## print this list
 	@echo
 	@echo "  test and regress take SIM=verilator or SIM=icarus (default: both), K=pattern,"
 	@echo "  WAVES=1 and JOBS=n (default: one a core); verilog takes PRESET=name and"
-	@echo "  TWO_CLOCKS=1 (the tensor engine has its own: build/verilog/PRESET-two-clocks.v); fpga and bitstream"
+	@echo "  TWO_CLOCKS=1 (a clock of its own for the tensor engine: build/verilog/PRESET-two-clocks.v); fpga and bitstream"
 	@echo "  take BOARD=name (default: ulx3s-85f), PRESET=name, SEED=n and SEEDS=n (how many to try); bench takes SUITE=names"
 	@echo "  (default: all), sweep too (default: tiny); both take PRESET=name. JOBS=n bounds all of these."
 
