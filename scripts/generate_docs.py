@@ -149,7 +149,7 @@ COUNTERS = """
 
 Cleared when a program starts. The counters of an engine add up to CYCLES: it is in one state in every cycle. Where the
 tensor engine has a clock of its own, its counters count the cycles of that, all of them, and add up to its
-cycles between the same two moments; they are complete 32 cycles after the end of a program.
+cycles between the same two moments; they are complete 48 cycles after the end of a program.
 """
 
 

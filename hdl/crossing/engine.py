@@ -144,14 +144,14 @@ class EngineCrossing(wiring.Component):
         sample = Signal(status, reset_less=True)
         state, offset, counting = Signal(State), Signal(OFFSET_BITS), Signal()
         m.d[FAST] += [state.eq(self.inner.state), offset.eq(self.inner.offset), counting.eq(self.counting)]
-        put, told = Signal(), Signal()  # in every third cycle, so that there is still the room that was seen
-        m.d[FAST] += [put.eq(queue.i.ready & ~put & ~told), told.eq(put)]
+        put, told = Signal(), Signal(2)  # in every fourth cycle, so that there is still the room that was seen
+        m.d[FAST] += [put.eq(queue.i.ready & ~put & ~told.any()), told.eq(Cat(put, told))]
         resting = (state == State.IDLE) | (state == State.DRAIN)
         m.d.comb += [
             meter.state.eq(Mux(self.waiting & resting, State.WAIT_SEMAPHORE, state)),
             meter.counting.eq(counting),
             meter.take.eq(put),
-            queue.i.valid.eq(told),
+            queue.i.valid.eq(told[0]),
             queue.i.payload.eq(sample),
             queue.o.ready.eq(1),
         ]

@@ -20,8 +20,8 @@ OPCODE = Opcode.STORE
 LAYOUT = instruction_layout(OPCODE)
 OFFSET_BITS = 24
 IDLE_PACE = (1.0, 1.0, 0.3, 0.05)
-SETTLED = 40
-"""Cycles of the slower clock after which everything has arrived."""
+SETTLED = 100
+"""Cycles of ``sync`` after which everything has arrived, even where ``fast`` is the slower clock."""
 
 
 def test_engine(tmp_path):
