@@ -50,7 +50,10 @@ class Board:
 
     def of(self, config: Config) -> "Board":
         """The board with the clocks of ``config``."""
-        return dataclasses.replace(self, compute_mhz=self.compute_clocks.get(config.name, self.compute_mhz))
+        compute_mhz, chip = self.compute_clocks.get(config.name, self.compute_mhz), self.chip
+        if compute_mhz is not None:
+            chip = dataclasses.replace(chip, route_options=(*chip.route_options, *chip.fast_options))
+        return dataclasses.replace(self, compute_mhz=compute_mhz, chip=chip)
 
     def config(self, name: str | None = None) -> Config:
         """The preset called ``name`` (default: the board's own). InputError if there is none or the board cannot have it."""

@@ -73,5 +73,5 @@ BOARD = Board(
     design=Ulx3s,
     loader="ulx3s",
     finish=place,
-    compute_clocks={"ulx3s-pair": Fraction(100)},
+    compute_clocks={"ulx3s-pair": Fraction(120)},
 )

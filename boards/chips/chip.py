@@ -9,7 +9,8 @@ from pathlib import Path
 class Chip:
     """One device and its tools.
 
-    ``synthesis``: the Yosys command. ``router``, ``packer``: programs; ``route_options`` choose the device. ``constraints``:
+    ``synthesis``: the Yosys command. ``router``, ``packer``: programs; ``route_options`` choose the device, and
+    ``fast_options`` come to them where a board gives a design a second, fast clock. ``constraints``:
     suffix of the file with the pins, which is also the name of the option that takes it. ``routed``: option and suffix of the
     file from router to packer. ``resources``: keys of the report, and what the router calls them. ``finish`` changes Yosys'
     netlist for the better, in JSON.
@@ -26,6 +27,7 @@ class Chip:
     bitstream: str
     resources: dict[str, tuple[str, ...]]
     finish: Callable[[dict], object] | None = None
+    fast_options: tuple[str, ...] = ()
 
     def route(self, netlist: Path, constraints: Path, routed: Path, report: Path, seed: int) -> list[str]:
         """Arguments of the router."""

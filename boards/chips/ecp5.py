@@ -49,6 +49,8 @@ def ecp5(size: str, speed: str, package: str) -> Chip:
             "bram": ("DP16KD",),
         },
         finish=finish,
+        # Routes wires that are too slow again. Where that never ends the router gives up and says nothing of the clock it could have had.
+        fast_options=("--tmg-ripup",),
     )
 
 

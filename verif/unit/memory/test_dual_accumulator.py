@@ -21,7 +21,7 @@ from verif.golden import accumulator as golden
 from verif.unit.crossing.harness import soft_reset
 
 READ_LATENCY = 2
-PATIENCE = 72
+PATIENCE = 120
 """Cycles of ``sync`` that a write may take with nothing in its way, even where ``fast`` is the slower clock."""
 
 BROAD = dataclasses.replace(TINY, name="tiny-broad", rows=32, columns=32, activation_bytes=4096, weight_bytes=4096)
