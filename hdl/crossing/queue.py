@@ -1,10 +1,11 @@
 """A queue between two clocks that keeps the layout of its items."""
 
 from amaranth import Cat, Module, Signal, Value
-from amaranth.lib import stream, wiring
+from amaranth.lib import wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import In, Out
+
+from ..stream.queue import queue_members
 
 FAST = "fast"
 """The domain of the tensor engine; everything else is in ``sync``."""
@@ -29,13 +30,7 @@ class AsyncQueue(wiring.Component):
     def __init__(self, shape, depth: int, i_domain: str, o_domain: str):
         assert depth >= 2 and depth & (depth - 1) == 0, depth
         self.shape, self.depth, self.i_domain, self.o_domain = shape, depth, i_domain, o_domain
-        super().__init__(
-            {
-                "i": In(stream.Signature(shape)),
-                "o": Out(stream.Signature(shape)),
-                "level": Out(range(depth + 1)),
-            }
-        )
+        super().__init__(queue_members(shape, depth))
 
     def elaborate(self, platform):
         m = Module()

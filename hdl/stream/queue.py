@@ -8,6 +8,15 @@ LUT_RAM_DEPTH = 32
 """Deepest queue whose storage is read asynchronously (LUT RAM); a deeper one goes into block RAM."""
 
 
+def queue_members(shape, depth: int) -> dict:
+    """Of a queue of ``depth`` items of ``shape``."""
+    return {
+        "i": In(stream.Signature(shape)),
+        "o": Out(stream.Signature(shape)),
+        "level": Out(range(depth + 1)),
+    }
+
+
 class Queue(wiring.Component):
     """``depth`` items of ``shape``, from stream ``i`` to stream ``o``, one each a cycle; ``level`` items are held.
 
@@ -22,13 +31,7 @@ class Queue(wiring.Component):
     def __init__(self, shape, depth: int):
         assert depth >= 1, depth
         self.shape, self.depth = shape, depth
-        super().__init__(
-            {
-                "i": In(stream.Signature(shape)),
-                "o": Out(stream.Signature(shape)),
-                "level": Out(range(depth + 1)),
-            }
-        )
+        super().__init__(queue_members(shape, depth))
 
     def elaborate(self, platform):
         m = Module()

@@ -1,8 +1,9 @@
 """A first-in first-out queue without multiplexers or RAM."""
 
 from amaranth import Module, Signal
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib import wiring
+
+from .queue import queue_members
 
 
 class ShiftQueue(wiring.Component):
@@ -16,13 +17,7 @@ class ShiftQueue(wiring.Component):
     def __init__(self, shape, depth: int):
         assert depth >= 2, depth
         self.shape, self.depth = shape, depth
-        super().__init__(
-            {
-                "i": In(stream.Signature(shape)),
-                "o": Out(stream.Signature(shape)),
-                "level": Out(range(depth + 1)),
-            }
-        )
+        super().__init__(queue_members(shape, depth))
 
     def elaborate(self, platform):
         m = Module()
