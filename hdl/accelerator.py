@@ -18,7 +18,7 @@ from .dma.store import StoreEngine
 from .host.registers import RegisterFile
 from .interfaces import AxiSignature, RegisterBus
 from .memory.accumulator import Accumulator
-from .memory.dual_accumulator import DualAccumulator
+from .memory.dual_accumulator import DualAccumulator, passage
 from .memory.router import Router
 from .memory.scratchpad import Port, Scratchpad
 from .nano.accelerator import NanoAccelerator
@@ -108,7 +108,7 @@ class Accelerator(wiring.Component):
         m.d.comb += ClockSignal("engine").eq(ClockSignal(FAST))
         engine = TensorEngine(config, self.multiplier, self.activation.parts)
         m.submodules.tensor = self.tensor = DomainRenamer("engine")(ResetInserter(reset)(engine))
-        m.submodules.crossing = crossing = TensorCrossing()
+        m.submodules.crossing = crossing = TensorCrossing(passage(config))
         m.d[FAST] += [flush.eq(crossing.fast_flush), reset.eq(flush)]
         status = self.sequencer.control.status
         connect(m, self.sequencer.tensor, crossing.tensor)

@@ -52,8 +52,8 @@ class TensorEngine(wiring.Component):
     completed, it and all after it are not. ``halt`` stops the issue, and the requests, in the same cycle.
 
     ``parts``: it has a clock of its own, with memories that never refuse it. Part p of an activation word and the weight of column c come APART_READ_LATENCY +
-    p or c cycles after their addresses, sums are skewed too, so that a row is in the accumulator some cycles later. ``halt`` acts 2 cycles late, on weights when their tile has been read, a tile of fewer than
-    ``rows`` + 5 rows takes as long as one of those, and instructions have some cycles between them.
+    p or c cycles after their addresses, sums are skewed too, so that a row is in the accumulator some cycles later. ``halt`` acts 2 cycles late; no tile of
+    weights begins 3 cycles after it. A tile of fewer than ``rows`` + 5 rows takes as long as one of those, and instructions have some cycles between them.
     """
 
     def __init__(self, config: Config, multiplier: type = DotProduct, parts: int | None = None):

@@ -1,6 +1,6 @@
 """Walks through the rows of matmul instructions, for a fast clock."""
 
-from amaranth import Module, Mux, Signal, signed
+from amaranth import Module, Mux, Shape, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -33,7 +33,7 @@ def line_layout(config: Config) -> data.StructLayout:
     flags = ("begins", "inside", "overwrite", "swap", "last", "single", "double", "refused")
     return data.StructLayout(
         dict.fromkeys(flags, 1)
-        | {"x": signed(COORDINATE_BITS), "left": signed(17)}
+        | {"x": signed(COORDINATE_BITS), "left": signed(Shape.cast(fields["count_x"]).width + 1)}
         | dict.fromkeys(WALKS, 16)
         | {f"{walk}_step": signed(16) for walk in WALKS}
         | {name: fields[name] for name in KEPT}

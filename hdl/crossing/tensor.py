@@ -19,7 +19,7 @@ ENGINES = (Engine.TENSOR,)
 
 class TensorCrossing(wiring.Component):
     """Members without prefix are in ``sync``, those with ``fast_`` in ``fast``. ``resetting`` and ``counting`` come straight from registers.
-    ``writes``: to those of the accumulator. ``tensor.quiet`` says, while ``resetting``, that nothing is left on its way."""
+    ``writes``: to those of the accumulator; ``longest``: cycles that these are on their way there. ``tensor.quiet`` says, while ``resetting``, that nothing is left on its way."""
 
     resetting: In(1)
     counting: In(1)
@@ -28,9 +28,13 @@ class TensorCrossing(wiring.Component):
     fast_tensor: In(EngineSignature(Opcode.MATMUL))
     writes: Out(SingleWrite.control())
 
+    def __init__(self, longest: int = 0):
+        self.longest = longest
+        super().__init__()
+
     def elaborate(self, platform):
         m = Module()
-        m.submodules.flush = flush = Flush()
+        m.submodules.flush = flush = Flush(self.longest)
         m.submodules.tensor = crossing = EngineCrossing(Opcode.MATMUL)
         m.submodules.counting = FFSynchronizer(self.counting, crossing.counting, o_domain=FAST)
         connect(m, flipped(self.fast_tensor), crossing.inner)

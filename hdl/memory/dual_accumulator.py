@@ -12,6 +12,11 @@ from ..interfaces import READ_LATENCY, SUM_LEAD, AccumulatePort, ReadPort, Write
 from .ram import Ram
 
 
+def passage(config: Config) -> int:
+    """Cycles of the fast clock from a row that enters a DualAccumulator until its last column is written and told."""
+    return config.columns + SUM_LEAD + 2
+
+
 class DualAccumulator(wiring.Component):
     """Rows of ``columns`` int32 like `Accumulator`, ``accumulate`` (skewed) in domain ``fast``, the other ports in ``sync``.
 
@@ -58,7 +63,7 @@ class DualAccumulator(wiring.Component):
         ]
         # Without a reset: what is on its way when a flush begins is written before it ends.
         beats = [first]
-        for stage in range(columns + SUM_LEAD + 1):
+        for stage in range(passage(config) - 1):
             beats.append(Signal(beat, name=f"beat_{stage}", reset_less=True))
             m.d[FAST] += beats[-1].eq(beats[-2])
         m.d[FAST] += foreign.taken.eq(beats[-1].valid & beats[-1].foreign)

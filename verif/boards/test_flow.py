@@ -264,6 +264,8 @@ def test_a_preset_may_have_a_compute_clock_of_its_own(flow):
     """Peak throughput counts with it."""
     chosen = dataclasses.replace(board("ulx3s-85f"), compute_clocks={"ulx3s-85f": Fraction(60)})
     assert chosen.of(preset("ulx3s-85f")).compute_mhz == 60 and chosen.of(preset("ulx3s-pair")).compute_mhz is None
+    with_fast, without = (chosen.of(preset(name)).chip.route_options for name in ("ulx3s-85f", "ulx3s-pair"))
+    assert with_fast == (*without, "--tmg-ripup") and without == chosen.chip.route_options
     found = build.Build(chosen, preset("ulx3s-85f")).fpga()
     assert (found["clock_mhz"], found["compute_mhz"], found["peak_gops"]) == (CLOCK, 60, 2 * 128 * 60 / 1000)
 

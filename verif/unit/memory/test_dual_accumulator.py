@@ -8,10 +8,11 @@ from amaranth import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hdl.crossing.flush import Flush
+from gemmary.config import Config
+from hdl.crossing.flush import MARGIN, Flush, counter_bits
 from hdl.crossing.write import SingleWrite
 from hdl.interfaces import ACCUMULATE_DISTANCE, SUM_LEAD
-from hdl.memory.dual_accumulator import DualAccumulator
+from hdl.memory.dual_accumulator import DualAccumulator, passage
 from verif import bench, runner
 from verif.agents.clocks import RELATIONS, TwoClocks, start
 from verif.agents.pace import paces
@@ -21,11 +22,17 @@ from verif.golden import accumulator as golden
 from verif.unit.crossing.harness import soft_reset
 
 READ_LATENCY = 2
-PATIENCE = 120
-"""Cycles of ``sync`` that a write may take with nothing in its way, even where ``fast`` is the slower clock."""
+
+
+def patience(config: Config) -> int:
+    """Cycles of ``sync`` that a write may take with nothing in its way: those of ``fast`` past the columns and there and back, where that is the slower
+    clock."""
+    slow, fast, _ = RELATIONS["slower"]
+    return (config.columns + 20) * fast // slow
+
 
 BROAD = dataclasses.replace(TINY, name="tiny-broad", rows=32, columns=32, activation_bytes=4096, weight_bytes=4096)
-"""A row takes longer to pass the columns than a soft reset takes."""
+"""Its rows take longest to pass the columns."""
 
 CONFIGS = {config.name: config for config in (TINY, TINY_WIDE, TINY_NARROW_BUS, BROAD)}
 
@@ -40,7 +47,7 @@ class Memory(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.flush_crossing = flush = Flush()
+        m.submodules.flush_crossing = flush = Flush(passage(self.memory.config))
         m.submodules.memory = memory = self.memory
         for name in ("accumulate", *golden.READS, *golden.WRITES):
             connect(m, flipped(getattr(self, name)), getattr(memory, name))
@@ -205,14 +212,14 @@ class Traffic:
             for port, other in zip(golden.WRITES, reversed(golden.WRITES)):
                 alone = port in self.waiting and other not in self.waiting and not self.accumulates
                 self.age[port] = self.age[port] + 1 if alone else 0
-                assert self.age[port] < PATIENCE, f"{port} is not accepted though nobody accumulates"
+                assert self.age[port] < patience(self.config), f"{port} is not accepted though nobody accumulates"
 
     # Of both.
 
     async def show_everything(self):
         """Lets everything end, then reads every row."""
         self.asks = self.accumulates = False
-        for _ in range(3 * PATIENCE):
+        for _ in range(3 * patience(self.config)):
             await self.slow
         assert not self.waiting
         for row in range(self.config.accumulator_words):
@@ -227,6 +234,13 @@ class Traffic:
         """What was on its way is written or not."""
         for row in {*self.about_to_be_written(), *(row for row in self.since if not self.settled(row))}:
             self.model.defined[row] = False
+
+
+def test_a_flush_lasts_until_all_has_arrived():
+    """Also past more columns than its shortest time is for."""
+    assert all(passage(config) > config.columns for config in CONFIGS.values())
+    for cycles in (8, 55, 56, 66, 260):
+        assert 2 ** counter_bits(cycles) - 1 >= cycles + MARGIN
 
 
 @cocotb.test(timeout_time=2, timeout_unit="ms")
@@ -256,7 +270,7 @@ async def accumulations_come_first(dut, relation):
     turn, sums = iter(range(10**6)), [1] * config.columns
     traffic._accumulation = lambda: (next(turn) % (rows - 2), sums, False) if traffic.accumulates else None
     traffic.asks = False
-    for _ in range(PATIENCE):
+    for _ in range(patience(config)):
         await traffic.slow
     for port, row in zip(golden.WRITES, (rows - 2, rows - 1)):
         size = traffic.model.row_bytes if port == "vector_write" else config.bus_bytes
@@ -264,7 +278,7 @@ async def accumulations_come_first(dut, relation):
         traffic.wanted[port] = row, 0, size, rng.bytes(size // parts) * parts, [True] * size
     await traffic.slow
     await traffic.slow
-    for _ in range(2 * PATIENCE):
+    for _ in range(2 * patience(config)):
         await traffic.slow
         assert len(traffic.waiting) == 2, "a write that cannot have been made was accepted"
     await traffic.show_everything()
