@@ -11,7 +11,7 @@ from hdl.accelerator import Accelerator, accelerator_of
 
 from .board import Board
 from .chips.ecp5 import BLOCKS, Ecp5Clock, PlacedDotProducts, ecp5
-from .chips.ecp5_pairs import FastDotProduct, PlacedPairs, fits
+from .chips.ecp5_pairs import FastDotProduct, PlacedPairs, fits, hard_rows
 from .system import System
 from .ulx3s_floorplan import place
 
@@ -25,7 +25,10 @@ def multipliers(config: Config):
     """What makes the multipliers of the array, in their places; None if they do not fit there."""
     cells = config.rows // config.dot
     if config.multiplier == "pair":
-        return PlacedPairs(cells, config.columns, HARD_TERMS) if fits(config) else FastDotProduct
+        if not fits(config):
+            return FastDotProduct
+        hard = hard_rows(config)
+        return PlacedPairs(hard, config.columns, HARD_TERMS, cells - hard)
     return PlacedDotProducts(cells, config.columns) if config.dma and cells * config.columns <= BLOCKS else None
 
 
@@ -73,5 +76,5 @@ BOARD = Board(
     design=Ulx3s,
     loader="ulx3s",
     finish=place,
-    compute_clocks={"ulx3s-pair": Fraction(120)},
+    compute_clocks={"ulx3s-pair": Fraction(120), "ulx3s-mixed": Fraction(120)},
 )

@@ -37,6 +37,7 @@ def _weight(column: int, number: int):
     return (0, column + 1, number) if column < LAST else (2, LAST - 2 * (column - LAST), number)
 
 
+ACTIVATIONS = r"(?:.*\.)?activation\.bank_(\d+)\.shared_(\d+)\.0\.(\d+)"
 LEFT = (
     [(row, 0, number) for row in (0, 1) for number in range(4)]
     + [(0, block, number) for block in range(1, 5) for number in (2, 3)]
@@ -49,13 +50,13 @@ RIGHT = [(0, block, number) for block in range(5, 11) for number in (2, 3)] + [
 ]
 
 
-def _activation(bank: int, part: int, nibble: int):
-    """A nibble of both banks together."""
-    return LEFT[2 * (4 * part + nibble) + bank]
+def _activations(config: Config):
+    """The RAMs of a part of both banks together."""
+    each = len(LEFT) // (2 * config.rows // (config.columns // config.lane_groups))
+    return lambda bank, part, number: LEFT[2 * (each * part + number) + bank]
 
 
 PAIR: Rules = {
-    r"(?:.*\.)?activation\.bank_(\d+)\.shared_(\d+)\.0\.(\d+)": _activation,
     r"(?:.*\.)?accumulator\.column_(\d+)\.memory\.0\.(\d+)": lambda column, half: _sums(0, column, half),
     r"(?:.*\.)?accumulator\.copy_(\d+)\.shared\.0\.(\d+)": lambda column, half: _sums(1, column, half),
     r"(?:.*\.)?weight\.bank_0\.shared_(\d+)\.0\.(\d+)": _weight,
@@ -67,4 +68,6 @@ PAIR: Rules = {
 
 def place(netlist: dict, config: Config) -> int:
     """Pins the block RAMs of ``netlist``; returns how many."""
-    return place_block_rams(netlist, PAIR if config.multiplier == "pair" else PLAIN)
+    if config.multiplier != "pair":
+        return place_block_rams(netlist, PLAIN)
+    return place_block_rams(netlist, PAIR | {ACTIVATIONS: _activations(config)})

@@ -9,6 +9,11 @@ from hdl.array.pair_cell import SUM_BITS
 
 from .ecp5 import DSP_ROWS, Ecp5DotProduct
 from .ecp5_floorplan import BLOCK_COLUMNS
+from .ecp5_soft import SoftDotProduct
+
+
+MOST_ROWS = 2
+"""Rows of cells with multipliers, if there are 16 columns."""
 
 
 class FastDotProduct(Ecp5DotProduct):
@@ -65,30 +70,39 @@ def places(rows: int, columns: int) -> list[list[tuple[int, int]]]:
     return result
 
 
+def hard_rows(config: Config) -> int:
+    """How many rows of cells of the array of ``config`` have multipliers; the others have look-up tables."""
+    return min(config.rows // config.dot, MOST_ROWS)
+
+
 def fits(config: Config) -> bool:
     """Whether PlacedPairs can make the multipliers of the array of ``config``."""
-    rows, columns = config.rows // config.dot, config.columns + 1
+    rows, columns = hard_rows(config), config.columns + 1
     more = (len(DSP_ROWS) - rows) * len(BLOCK_COLUMNS) // rows
-    return config.dot == 8 and rows <= len(DSP_ROWS) and columns <= len(BLOCK_COLUMNS) + more
+    return config.dot == 8 and columns <= len(BLOCK_COLUMNS) + more
 
 
 class PlacedPairs:
     """Makes the multipliers of a PairArray with ``rows`` x ``columns`` cells of 8 rows: those of the cells, row by row, and of
     the side column in a block each, the side column first; ``hard`` of those of the weights anywhere, the others in look-up
-    tables."""
+    tables.
+
+    With ``soft`` rows of cells more, which have look-up tables too. They come after the first of the rows with multipliers, so that sums go
+    from a row of blocks through the logic below to the next row of blocks.
+    """
 
     latency = FastDotProduct.latency
 
-    def __init__(self, rows: int, columns: int, hard: int = 0):
+    def __init__(self, rows: int, columns: int, hard: int = 0, soft: int = 0):
         self.hard = hard
-        blocks = places(rows, columns + 1)
+        blocks: list = places(rows, columns + 1)
+        blocks[1:1] = [[None] * (columns + 1)] * soft
         self.sides = iter([row[0] for row in blocks])
         self.cells = iter([block for row in blocks for block in row[1:]])
 
     def __call__(self, length: int, bits: int = 8):
-        if bits == SUM_BITS:
-            return FastDotProduct(length, next(self.cells), bits)
-        if length > 1:
-            return FastDotProduct(length, next(self.sides))
-        self.hard -= 1
-        return FastDotProduct(1) if self.hard >= 0 else SoftProduct()
+        if length == 1:
+            self.hard -= 1
+            return FastDotProduct(1) if self.hard >= 0 else SoftProduct()
+        block = next(self.cells if bits == SUM_BITS else self.sides)
+        return FastDotProduct(length, block, bits) if block else SoftDotProduct(length, bits, self.latency)

@@ -9,6 +9,7 @@ from amaranth.back import rtlil
 from boards.chips.ecp5 import DSP_ROWS, Ecp5DotProduct
 from boards.chips.ecp5_floorplan import BLOCK_COLUMNS
 from boards.chips.ecp5_pairs import PlacedPairs, SoftProduct, places
+from boards.chips.ecp5_soft import SoftDotProduct
 from hdl.array.multiplier import DotProduct
 from hdl.array.pair_cell import SUM_BITS
 from hdl.verilog import from_rtlil
@@ -23,6 +24,11 @@ PRODUCTS = {
     "sums": (lambda: Ecp5DotProduct(4, bits=SUM_BITS), 4, SUM_BITS),
     "two sums": (lambda: Ecp5DotProduct(2, bits=SUM_BITS), 2, SUM_BITS),
     "look-up tables": (SoftProduct, 1, 8),
+    "soft": (lambda: SoftDotProduct(4), 4, 8),
+    "soft, a pair": (lambda: SoftDotProduct(2, latency=5), 2, 8),
+    "soft, one": (lambda: SoftDotProduct(1), 1, 8),
+    "soft sums": (lambda: SoftDotProduct(4, SUM_BITS, 6), 4, SUM_BITS),
+    "soft sums, one": (lambda: SoftDotProduct(1, SUM_BITS), 1, SUM_BITS),
     "placed cell": (lambda: PAIRS(4, bits=SUM_BITS), 4, SUM_BITS),
     "placed side": (lambda: PAIRS(4), 4, 8),
     "placed weights": (lambda: PAIRS(1), 1, 8),
