@@ -28,6 +28,8 @@ MOST = (1 << 31) - 101
 FIGURES = {
     "macs_per_dsp_multiplier": "MAC a multiplier of the array",
     "comb_per_mac_array": "logic a MAC, array",
+    "macs_soft": "MAC without multipliers",
+    "comb_per_mac_soft": "logic a MAC of those",
     "comb_per_mac": "logic a MAC, all",
     "dsp_internal_limit_mhz": "limit of multipliers, MHz",
     "bram_internal_limit_mhz": "limit of block RAMs, MHz",

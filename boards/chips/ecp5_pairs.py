@@ -11,7 +11,6 @@ from .ecp5 import DSP_ROWS, Ecp5DotProduct
 from .ecp5_floorplan import BLOCK_COLUMNS
 from .ecp5_soft import SoftDotProduct
 
-
 MOST_ROWS = 2
 """Rows of cells with multipliers, if there are 16 columns."""
 

@@ -49,6 +49,16 @@ def group_of(module: str) -> str:
     return CONTROL
 
 
+def cell_of(module: str) -> str | None:
+    """The cell of the array, or of its side column, that ``module`` is or belongs to."""
+    found = re.match(r"(?:.*\.)?(?:cell_\d+|side)_\d+(?=\.|$)", module)
+    return found and found[0]
+
+
+def is_side(cell: str) -> bool:
+    return cell.rpartition(".")[2].startswith("side")
+
+
 def shown(module: str) -> str:
     """``module`` or that one of those around it that a table shows; the array as a whole, other parts of the tensor engine apart."""
     parts = module.split(".")

@@ -60,6 +60,13 @@ def _tiles(report: dict, names: list[str]) -> list[Tile]:
         result.append(Tile(f"{report['comb_per_mac']:.1f}", f"{RESOURCES[names[0]]} a MAC in all"))
     if report["comb_per_mac_array"]:
         result.append(Tile(f"{report['comb_per_mac_array']:.1f}", f"{RESOURCES[names[0]]} a MAC in the array"))
+    if report["macs_soft"]:
+        result.append(
+            Tile(
+                f"{report['comb_per_mac_soft']:.1f}",
+                f"{RESOURCES[names[0]]} a MAC of the {report['macs_soft']} without multipliers",
+            )
+        )
     return [
         *result,
         *(Tile(f"{report[name]:,}", f"of {report['available'][name]:,} {RESOURCES[name]}") for name in names),

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import sys
+from collections import Counter
 from fractions import Fraction
 from pathlib import Path
 
@@ -138,6 +139,7 @@ def test_report(flow, capsys):
     # Two of the three multipliers and 4 of the 5 tables are the array's.
     assert (found["macs_per_dsp_multiplier"], found["comb_per_mac_array"]) == (64, 0.03)
     assert found["comb_per_mac"] == round(30000 / 128, 2)
+    assert (found["macs_soft"], found["comb_per_mac_soft"]) == (0, None)
     modules = {module["module"]: module for module in found["modules"]}
     assert modules[f"{ARRAY}.cell_0"]["trellis_comb"] == 4 and modules[f"{ARRAY}.cell_0"]["group"] == "array"
     assert modules["system.link.frames"]["trellis_comb"] == 1 and modules["system.accelerator.vector"]["dsp"] == 1
@@ -377,6 +379,30 @@ def test_longest_paths():
 )
 def test_parts_of_the_design(module, group):
     assert modules.group_of(module) == group
+
+
+def test_cells_without_multipliers_count_apart():
+    """2 x 2 cells and a side column of 512 MACs, the second row in look-up tables."""
+    inside = {
+        "cell_0_0": (5, 4),
+        "cell_0_1": (3, 4),
+        "cell_1_0": (40, 0),
+        "cell_1_1": (40, 0),
+        "side_0": (2, 4),
+        "side_1": (9, 0),
+    }
+    found = {f"{ARRAY}.{name}": Counter(trellis_comb=logic) for name, (logic, _) in inside.items()}
+    found |= {f"{ARRAY}.{name}.multiplier": Counter(dsp=dsp) for name, (_, dsp) in inside.items()}
+    found |= {f"{ARRAY}.skew": Counter(trellis_comb=502), "system.accelerator.vector": Counter(dsp=9)}
+    config = preset("ulx3s-mixed")
+    figures = report.per_mac(config, found, {"trellis_comb": 1024})
+    assert figures == {
+        "macs_per_dsp_multiplier": round(256 / 12, 3),
+        "comb_per_mac_array": 2.0,  # the rest of the array too: 512 in all
+        "macs_soft": 256,
+        "comb_per_mac_soft": round(89 / 256, 2),
+        "comb_per_mac": 2.0,
+    }
 
 
 def test_the_page_shows_the_chip(flow):

@@ -24,14 +24,24 @@ def netlist(config, multiplier):
     return component, synthesize(from_rtlil(rtlil.convert(component, name="pair", emit_src=False)), "ecp5", "pair")
 
 
-@pytest.mark.parametrize("multiplier", ["placed", pytest.param("anywhere", marks=pytest.mark.nightly)])
+MULTIPLIERS = {
+    "placed": (BLOCKS, lambda: PlacedPairs(2, BLOCKS.columns), BLOCKS.rows),
+    # The second row of cells, and of the side column, in look-up tables; the weights' products of two columns in a multiplier.
+    "mixed": (BLOCKS, lambda: PlacedPairs(1, BLOCKS.columns, hard=1, soft=1), BLOCKS.rows // 2),
+    "anywhere": (TINY_PAIR, lambda: FastDotProduct, TINY_PAIR.rows),
+}
+"""The array, what makes its multipliers, and how many rows have some."""
+
+
+@pytest.mark.parametrize(
+    "multiplier", ["mixed", *(pytest.param(n, marks=pytest.mark.nightly) for n in ("placed", "anywhere"))]
+)
 def test_tiles(multiplier, tmp_path):
-    config = BLOCKS if multiplier == "placed" else TINY_PAIR
+    config, make, hard = MULTIPLIERS[multiplier]
     rows, columns, bits = config.rows, config.columns, config.psum_bits
-    made = PlacedPairs(rows // config.dot, columns) if multiplier == "placed" else FastDotProduct
-    component, mapped = netlist(config, made)
-    pairs = rows * columns // 2 + rows // 2
-    assert mapped.cells["MULT18X18D"] == pairs + (0 if multiplier == "placed" else columns // 2)
+    component, mapped = netlist(config, make())
+    terms = {"placed": 0, "mixed": 1, "anywhere": columns // 2}[multiplier]
+    assert mapped.cells["MULT18X18D"] == hard * (columns + 1) // 2 + terms
 
     rng = np.random.default_rng(rows)
     weights, words = (rng.integers(-128, 128, (TILES, rows, width)) for width in (columns, rows))
