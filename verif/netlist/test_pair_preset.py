@@ -1,4 +1,4 @@
-"""The netlist of ``ulx3s-pair``, with the board's multipliers, passes and two clocks: a matrix product and an image of digits, bit for bit."""
+"""The netlists of ``ulx3s-pair`` and ``ulx3s-mixed``, with the board's multipliers, passes and two clocks: a matrix product and an image of digits, bit for bit."""
 
 from functools import cache
 
@@ -9,7 +9,7 @@ from boards.board import board
 from boards.ulx3s import multipliers
 from gemmary.compiler import compile_network
 from gemmary.compiler.matmul import compile_matmul
-from gemmary.config import PRESETS
+from gemmary.config import PRESETS, Config
 from gemmary.isa import DType
 from gemmary.models.digits import load_digits
 from gemmary.runtime.execute import execute
@@ -22,43 +22,51 @@ from .device import NetlistDevice
 from .synthesis import Netlist, synthesize
 
 pytestmark = pytest.mark.nightly
-PAIR = PRESETS["ulx3s-pair"]
+CONFIGS = [PRESETS[name] for name in ("ulx3s-pair", "ulx3s-mixed")]
 SIZE = 64
 RATIO = 3
 """Cycles of the tensor engine's clock in one of the other: about what the board has."""
 
 
 @cache
-def netlist() -> Netlist:
-    accelerator = Accelerator(PAIR, multiplier=multipliers(PAIR), two_clocks=True)
-    return synthesize(to_verilog(PAIR, Top(PAIR, accelerator, two_clocks=True)), "ecp5")
+def netlist(config: Config) -> Netlist:
+    accelerator = Accelerator(config, multiplier=multipliers(config), two_clocks=True)
+    return synthesize(to_verilog(config, Top(config, accelerator, two_clocks=True)), "ecp5")
+
+
+@pytest.fixture(scope="module", params=CONFIGS, ids=lambda config: config.name)
+def config(request):
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def device():
-    opened = NetlistDevice(PAIR, "ecp5", netlist().verilog, memory_bytes=1 << 20, latency=3, compute_ratio=RATIO)
+def device(config):
+    opened = NetlistDevice(
+        config, "ecp5", netlist(config).verilog, memory_bytes=1 << 20, latency=3, compute_ratio=RATIO
+    )
     yield opened
     opened.close()
 
 
-def test_it_is_the_boards():
-    """All multipliers of the array are the board's, its resets come through the board's buffer, and the board has two clocks for it."""
-    cells = netlist().cells
-    assert cells["MULT18X18D"] == 128 + 8 + 6 + 12 and cells["DCCA"] and board("ulx3s-85f").of(PAIR).compute_mhz
+def test_it_is_the_boards(config):
+    """All multipliers of the array are the board's (of 32 rows those of 16), its resets come through the board's buffer, and the board has two
+    clocks for it."""
+    cells = netlist(config).cells
+    assert cells["MULT18X18D"] == 128 + 8 + 6 + 12 and cells["DCCA"] and board("ulx3s-85f").of(config).compute_mhz
 
 
-def test_matmul(device):
+def test_matmul(config, device):
     rng = np.random.default_rng(SIZE)
     a, b = (rng.integers(-128, 128, (SIZE, SIZE), np.int8) for _ in range(2))
     a[0], b[:, 0], a[1], b[:, 1] = -128, -128, 127, -128
-    program = compile_matmul(PAIR, SIZE, SIZE, SIZE, result=DType.INT32)
+    program = compile_matmul(config, SIZE, SIZE, SIZE, result=DType.INT32)
     found = execute(device, program, {"a": a, "b": b}).tensors["y"]
     assert (found == a.astype(np.int32) @ b.astype(np.int32)).all()
 
 
-def test_digits(device):
+def test_digits(config, device):
     digits = load_digits()
-    program = compile_network(PAIR, digits.network, 1)
+    program = compile_network(config, digits.network, 1)
     result = execute(device, program, {program.inputs[0]: digits.images[:1]})
     wanted = golden.run(digits.network, digits.images[:1])
     for layer in program.layers:
