@@ -11,6 +11,22 @@ from ..interfaces import ACCUMULATE_DISTANCE
 from .sequencer import row_layout
 
 
+def issue_members(config: Config) -> dict:
+    """Of an issue, besides the rows that come: towards the activation scratchpad, the feeder and the array."""
+    return {
+        "row": Out(row_layout(config)),
+        "enable": In(1),
+        "request": Out(1),
+        "ready": In(1),
+        "loaded": In(1),
+        "weights_beyond": In(1),
+        "issued": Out(1),
+        "swap": Out(1),
+        "failed": Out(1),
+        "state": Out(State),
+    }
+
+
 class Issue(wiring.Component):
     """Holds the next row until it can go: ``issued``, together with ``request`` accepted if it reads an activation;
     ``swap``, if it is the first of a tile.
@@ -23,21 +39,7 @@ class Issue(wiring.Component):
 
     def __init__(self, config: Config):
         self.config = config
-        super().__init__(
-            {
-                "i": In(stream.Signature(row_layout(config))),
-                "row": Out(row_layout(config)),
-                "enable": In(1),
-                "request": Out(1),
-                "ready": In(1),
-                "loaded": In(1),
-                "weights_beyond": In(1),
-                "issued": Out(1),
-                "swap": Out(1),
-                "failed": Out(1),
-                "state": Out(State),
-            }
-        )
+        super().__init__({"i": In(stream.Signature(row_layout(config)))} | issue_members(config))
 
     def elaborate(self, platform):
         m = Module()

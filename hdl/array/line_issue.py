@@ -2,12 +2,13 @@
 
 from amaranth import Module, Signal
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In
 
 from gemmary.config import Config
 from gemmary.registers import State
 
 from ..stream.replay_queue import ReplaySignature
+from .issue import issue_members
 from .lines import held_layout
 from .sequencer import row_layout
 
@@ -22,21 +23,7 @@ class LineIssue(wiring.Component):
 
     def __init__(self, config: Config):
         self.config = config
-        super().__init__(
-            {
-                "i": In(ReplaySignature(held_layout(config))),
-                "row": Out(row_layout(config)),
-                "enable": In(1),
-                "request": Out(1),
-                "ready": In(1),
-                "loaded": In(1),
-                "weights_beyond": In(1),
-                "issued": Out(1),
-                "swap": Out(1),
-                "failed": Out(1),
-                "state": Out(State),
-            }
-        )
+        super().__init__({"i": In(ReplaySignature(held_layout(config)))} | issue_members(config))
 
     def elaborate(self, platform):
         m = Module()

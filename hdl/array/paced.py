@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from gemmary.isa import MAX_COUNT
 
-from ..memory.address import COORDINATE_BITS
+from ..memory.address import COORDINATE_BITS, coordinate_members
 
 
 def merged(m, name: str, *choices):
@@ -109,18 +109,7 @@ class PacedCoordinate(wiring.Component):
     def __init__(self, nest: tuple[str, ...], outer: str, inner: str | None):
         self.nest, self.outer, self.inner = nest, nest.index(outer), nest.index(inner) if inner else len(nest)
         assert self.outer < self.inner
-        super().__init__(
-            {
-                "start": In(signed(16)),
-                "outer_step": In(8),
-                "inner_step": In(8),
-                "limit": In(16),
-                "step": In(1),
-                "ended": In(len(nest)),
-                "value": Out(signed(COORDINATE_BITS)),
-                "in_bounds": Out(1),
-            }
-        )
+        super().__init__(coordinate_members("ended", len(nest)))
 
     def elaborate(self, platform):
         m = Module()

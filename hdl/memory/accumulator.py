@@ -39,6 +39,19 @@ class AccumulatorBank(wiring.Component):
         return m
 
 
+def accumulator_members(config: Config) -> dict:
+    """Of an accumulator: the array's port, and those of the vector engine and of DMA."""
+    row = data.ArrayLayout(signed(32), config.columns)
+    granules = config.accumulator_words * config.accumulator_row_bytes // config.bus_bytes
+    return {
+        "accumulate": In(AccumulatePort(config)),
+        "vector_read": In(ReadPort(config.accumulator_words, row)),
+        "store": In(ReadPort(granules, 8 * config.bus_bytes)),
+        "vector_write": In(WritePort(config.accumulator_words, row, config.lane_groups)),
+        "load": In(WritePort(granules, 8 * config.bus_bytes)),
+    }
+
+
 class Accumulator(wiring.Component):
     """Rows of ``columns`` int32, bank 0 first.
 
@@ -55,17 +68,7 @@ class Accumulator(wiring.Component):
 
     def __init__(self, config: Config):
         self.config = config
-        row = data.ArrayLayout(signed(32), config.columns)
-        granules = config.accumulator_words * config.accumulator_row_bytes // config.bus_bytes
-        super().__init__(
-            {
-                "accumulate": In(AccumulatePort(config)),
-                "vector_read": In(ReadPort(config.accumulator_words, row)),
-                "store": In(ReadPort(granules, 8 * config.bus_bytes)),
-                "vector_write": In(WritePort(config.accumulator_words, row, config.lane_groups)),
-                "load": In(WritePort(granules, 8 * config.bus_bytes)),
-            }
-        )
+        super().__init__(accumulator_members(config))
 
     def elaborate(self, platform):
         m = Module()

@@ -99,6 +99,20 @@ class Walk(wiring.Component):
         return m
 
 
+def coordinate_members(told: str, loops: int) -> dict:
+    """Of a coordinate, which is ``told`` something of each loop of its nest."""
+    return {
+        "start": In(signed(16)),
+        "outer_step": In(8),
+        "inner_step": In(8),
+        "limit": In(16),
+        "step": In(1),
+        told: In(loops),
+        "value": Out(signed(COORDINATE_BITS)),
+        "in_bounds": Out(1),
+    }
+
+
 class Coordinate(wiring.Component):
     """One bounded coordinate: ``start + i_outer · outer_step + i_inner · inner_step``, and whether 0 <= that ``value`` < limit.
 
@@ -108,19 +122,7 @@ class Coordinate(wiring.Component):
     def __init__(self, nest: tuple[str, ...], outer: str, inner: str):
         self.nest, self.outer, self.inner = nest, nest.index(outer), nest.index(inner)
         assert self.outer < self.inner
-        super().__init__(
-            {
-                "load": In(1),
-                "start": In(signed(16)),
-                "outer_step": In(8),
-                "inner_step": In(8),
-                "limit": In(16),
-                "step": In(1),
-                "advance": In(len(nest)),
-                "value": Out(signed(COORDINATE_BITS)),
-                "in_bounds": Out(1),
-            }
-        )
+        super().__init__({"load": In(1)} | coordinate_members("advance", len(nest)))
 
     def elaborate(self, platform):
         m = Module()

@@ -8,7 +8,8 @@ from gemmary.config import Config
 
 from ..crossing.queue import FAST
 from ..crossing.write import SingleWrite
-from ..interfaces import READ_LATENCY, SUM_LEAD, AccumulatePort, ReadPort, WritePort
+from ..interfaces import READ_LATENCY, SUM_LEAD
+from .accumulator import accumulator_members
 from .ram import Ram
 
 
@@ -35,18 +36,7 @@ class DualAccumulator(wiring.Component):
 
     def __init__(self, config: Config):
         self.config = config
-        row = data.ArrayLayout(signed(32), config.columns)
-        granules = config.accumulator_words * config.accumulator_row_bytes // config.bus_bytes
-        super().__init__(
-            {
-                "accumulate": In(AccumulatePort(config)),
-                "vector_read": In(ReadPort(config.accumulator_words, row)),
-                "store": In(ReadPort(granules, 8 * config.bus_bytes)),
-                "vector_write": In(WritePort(config.accumulator_words, row, config.lane_groups)),
-                "load": In(WritePort(granules, 8 * config.bus_bytes)),
-                "crossing": In(SingleWrite.control()),
-            }
-        )
+        super().__init__(accumulator_members(config) | {"crossing": In(SingleWrite.control())})
 
     def elaborate(self, platform):
         m = Module()
