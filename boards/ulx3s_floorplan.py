@@ -51,9 +51,10 @@ RIGHT = [(0, block, number) for block in range(5, 11) for number in (2, 3)] + [
 
 
 def _activations(config: Config):
-    """The RAMs of a part of both banks together."""
-    each = len(LEFT) // (2 * config.rows // (config.columns // config.lane_groups))
-    return lambda bank, part, number: LEFT[2 * (each * part + number) + bank]
+    """The RAMs of a part of all banks together: a part is what a cycle of the vector engine writes."""
+    banks, parts = config.activation_banks, config.rows // config.lanes
+    each = len(LEFT) // (banks * parts)
+    return lambda bank, part, number: LEFT[banks * (each * part + number) + bank]
 
 
 PAIR: Rules = {
