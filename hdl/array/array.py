@@ -62,19 +62,21 @@ class SystolicArray(wiring.Component):
     So tiles of ``rows`` activation words follow each other without a gap.
 
     With ``lead`` neither weights nor sums are aligned: the weight of column c comes c cycles after ``w.valid``, its sum ``lead`` + c cycles
-    after ``o.valid``.
+    after ``o.valid``. Nor are activations, but in an array with a window: those of row of cells r come ROW_LAG · r cycles after ``i.valid``
+    (``skewed``).
 
     ``i.window``: column c sums channel c alone, over the words of the window that ends with this one (`Window`), times rows 0 to 8
     of the tile. Latency and throughput are the same.
     """
 
+    ROW_LAG = 1
     WEIGHTS_BEFORE_SWAP = 1
     WEIGHTS_AFTER_SWAP = 0
 
     def __init__(self, config: Config, multiplier: type = DotProduct, lead: int | None = None):
         self.config, self.multiplier = config, multiplier
         self.blocks = config.rows // config.dot
-        self.lead = lead
+        self.lead, self.skewed = lead, lead is not None and not config.window_line
         self.latency = sums_latency(config, config.array_depth + multiplier.latency + 1, lead)
         super().__init__(
             {
@@ -127,8 +129,14 @@ class SystolicArray(wiring.Component):
         """Activations and flags of each row of cells, each a cycle later than the one above it."""
         bits = 8 * self.config.dot
         flags = Cat(self.i.swap, self.i.window) if self.config.window_line else self.i.swap
-        m.submodules.skew = beats = Skew(bits + len(flags), skew(self.blocks))
         words = self.i.data.as_value()
+        if self.skewed:
+            m.submodules.skew = beats = Skew(bits, [1] * self.blocks)
+            m.submodules.flags = late = Skew(len(flags), skew(self.blocks))
+            m.d.comb += [beat.eq(words.word_select(r, bits)) for r, beat in enumerate(beats.i)]
+            m.d.comb += [flag.eq(flags) for flag in late.i]
+            return [Cat(beat, flag) for beat, flag in zip(beats.o, late.o)]
+        m.submodules.skew = beats = Skew(bits + len(flags), skew(self.blocks))
         m.d.comb += [beat.eq(Cat(words.word_select(r, bits), flags)) for r, beat in enumerate(beats.i)]
         return beats.o
 

@@ -58,10 +58,12 @@ class TensorEngine(wiring.Component):
 
     def __init__(self, config: Config, multiplier: type = DotProduct, parts: int | None = None):
         self.config, self.parts, self.apart = config, parts or 1, parts is not None
-        # Until a whole word is there; weights are to come neither sooner nor later.
-        self.read_latency = APART_READ_LATENCY + parts - 1 if self.apart else READ_LATENCY
         array, lead = PairArray if config.multiplier == "pair" else SystolicArray, SUM_LEAD if self.apart else None
         self.array = array(config, multiplier, lead)
+        # From its first part until a word goes into the array; weights are to come neither sooner nor later.
+        self.first_latency = APART_READ_LATENCY if self.apart else READ_LATENCY
+        self.alignment = INJECT + max(part - lag for part, lag in self._pieces())
+        self.read_latency = self.first_latency + self.alignment - INJECT
         self.latency = self.read_latency + INJECT + self.array.latency
         # From the accumulate port until every column of a row can be read.
         self.visible = SUM_LEAD + 3 + config.columns if self.apart else ACCUMULATE_DISTANCE
@@ -159,9 +161,9 @@ class TensorEngine(wiring.Component):
         beside = {"swap": 1, "read": 1, "constant": 8}
         if self.config.window_line:
             beside |= {name: getattr(array.i, name).shape() for name in ("window", "position")}
-        m.submodules.side = side = Delay(data.StructLayout(beside), self.read_latency - (self.parts - 1))
-        m.submodules.later = later = Delay(len(weight.address), self.parts - 1)
-        m.submodules.swap = swap = Delay(1, self.parts)
+        m.submodules.side = side = Delay(data.StructLayout(beside), self.first_latency)
+        m.submodules.later = later = Delay(len(weight.address), self.alignment - INJECT)
+        m.submodules.swap = swap = Delay(1, self.alignment)
         m.d.comb += [
             self.activation.valid.eq(issue.request),
             self.activation.address.eq(issue.row.activation),
@@ -184,25 +186,37 @@ class TensorEngine(wiring.Component):
         self._inject(m, side.o)
         if self.config.window_line:
             for name in ("window", "position"):
-                m.submodules[name] = late = Delay(side.o[name].shape(), self.parts)
+                m.submodules[name] = late = Delay(side.o[name].shape(), self.alignment)
                 m.d.comb += [
                     side.i[name].eq(issue.row[name]),
                     late.i.eq(side.o[name]),
                     getattr(array.i, name).eq(late.o),
                 ]
 
+    def _pieces(self) -> list[tuple[int, int]]:
+        """A word in pieces that are of one part and of one row of cells: the part, and how many cycles after the first row of cells the array
+        wants it."""
+        array = self.array
+        if not array.skewed:
+            return [(part, 0) for part in range(self.parts)]
+        pieces = max(self.parts, array.blocks)
+        return [(i * self.parts // pieces, array.ROW_LAG * (i * array.blocks // pieces)) for i in range(pieces)]
+
     def _inject(self, m, side):
         """The word or the constant into the array: what decides passes the parts as the word's address has done."""
-        bits = 8 * self.config.rows // self.parts
+        pieces, passed = self._pieces(), 0
+        bits = 8 * self.config.rows // len(pieces)
         read, constant = side.read, side.constant
-        for part, word in enumerate(self.array.i.data.as_value()[i * bits : (i + 1) * bits] for i in range(self.parts)):
-            found = self.activation.data.as_value()[part * bits : (part + 1) * bits]
-            m.submodules[f"align_{part}"] = align = Delay(bits, self.parts - part)
-            m.d.comb += [align.i.eq(Mux(read, found, constant.replicate(bits // 8))), word.eq(align.o)]
-            if part + 1 < self.parts:
-                m.submodules[f"beside_{part}"] = later = Delay(data.StructLayout({"read": 1, "constant": 8}), 1)
+        for i, (part, lag) in enumerate(pieces):
+            if part > passed:
+                m.submodules[f"beside_{passed}"] = later = Delay(data.StructLayout({"read": 1, "constant": 8}), 1)
                 m.d.comb += [later.i.read.eq(read), later.i.constant.eq(constant)]
-                read, constant = later.o.read, later.o.constant
+                read, constant, passed = later.o.read, later.o.constant, part
+            found, word = (
+                signal.as_value().word_select(i, bits) for signal in (self.activation.data, self.array.i.data)
+            )
+            m.submodules[f"align_{i}"] = align = Delay(bits, self.alignment + lag - part)
+            m.d.comb += [align.i.eq(Mux(read, found, constant.replicate(bits // 8))), word.eq(align.o)]
 
     def _accumulate(self, m):
         """Where a row goes travels beside the array."""

@@ -35,6 +35,7 @@ class PairArray(wiring.Component):
     as many products, need 2 bits (−w·w) and 1 bit (a·a) less.
     """
 
+    ROW_LAG = 2
     WEIGHTS_BEFORE_SWAP = 1
     WEIGHTS_AFTER_SWAP = 0
 
@@ -42,7 +43,7 @@ class PairArray(wiring.Component):
         assert config.dot % 2 == config.columns % 2 == 0, "pairs of rows, and of columns"
         self.config, self.multiplier = config, multiplier
         self.blocks = config.rows // config.dot
-        self.lead = lead
+        self.lead, self.skewed = lead, lead is not None
         self.latency = sums_latency(config, config.array_depth + multiplier.latency + 1, lead)
         super().__init__(
             {
@@ -78,7 +79,7 @@ class PairArray(wiring.Component):
         """The buses of the columns, each a cycle later than the one before it; the load flags that enter on the left; and what
         the sums of a column begin with."""
         columns, latency = self.config.columns, self.multiplier.latency
-        m.submodules.weight_skew = buses = Skew(signed(8), skew(columns) if self.lead is None else [1] * columns)
+        m.submodules.weight_skew = buses = Skew(signed(8), [1] * columns if self.skewed else skew(columns))
         m.d.comb += [bus.eq(weight) for bus, weight in zip(buses.i, self.w.data)]
         row = Signal(range(self.config.rows))
         with m.If(self.w.valid):
@@ -110,14 +111,15 @@ class PairArray(wiring.Component):
     def _activations(self, m):
         """Activations and swap flag of each row of cells, each 2 cycles later than the one above it."""
         bits = 8 * self.config.dot
-        m.submodules.skew = beats = Skew(bits, [2 * r + 1 for r in range(self.blocks)])
+        delays = [self.ROW_LAG * r + 1 for r in range(self.blocks)]
+        m.submodules.skew = beats = Skew(bits, [1] * self.blocks if self.skewed else delays)
         words = self.i.data.as_value()
         m.d.comb += [beat.eq(words.word_select(r, bits)) for r, beat in enumerate(beats.i)]
         # The flag is the same in a cell of a row and one of the next row further left. With a reset here and none in cells synthesis does not
         # find that out, and each row keeps flags of its own, where they are needed.
         swaps = []
-        for r in range(self.blocks):
-            m.submodules[f"swap_{r}"] = delay = Delay(1, 2 * r + 1, reset=True)
+        for r, cycles in enumerate(delays):
+            m.submodules[f"swap_{r}"] = delay = Delay(1, cycles, reset=True)
             m.d.comb += delay.i.eq(self.i.swap)
             swaps.append(delay.o)
         return list(zip(beats.o, swaps))
