@@ -11,7 +11,7 @@ from hdl.accelerator import Accelerator, accelerator_of
 
 from .board import Board
 from .chips.ecp5 import BLOCKS, Ecp5Clock, PlacedDotProducts, ecp5
-from .chips.ecp5_pairs import FastDotProduct, PlacedPairs, fits, hard_rows
+from .chips.ecp5_pairs import FastDotProduct, PlacedPairs, fits
 from .system import System
 from .ulx3s_floorplan import place
 
@@ -25,10 +25,7 @@ def multipliers(config: Config):
     """What makes the multipliers of the array, in their places; None if they do not fit there."""
     cells = config.rows // config.dot
     if config.multiplier == "pair":
-        if not fits(config):
-            return FastDotProduct
-        hard = hard_rows(config)
-        return PlacedPairs(hard, config.columns, HARD_TERMS, cells - hard)
+        return PlacedPairs(cells, config.columns, HARD_TERMS) if fits(config) else FastDotProduct
     return PlacedDotProducts(cells, config.columns) if config.dma and cells * config.columns <= BLOCKS else None
 
 

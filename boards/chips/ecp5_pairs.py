@@ -11,8 +11,8 @@ from .ecp5 import DSP_ROWS, Ecp5DotProduct
 from .ecp5_floorplan import BLOCK_COLUMNS
 from .ecp5_soft import SoftDotProduct
 
-MOST_ROWS = 2
-"""Rows of cells with multipliers, if there are 16 columns."""
+BLOCK = 4
+"""Multipliers of a block."""
 
 
 class FastDotProduct(Ecp5DotProduct):
@@ -20,6 +20,28 @@ class FastDotProduct(Ecp5DotProduct):
 
     LANDING = 1
     latency = Ecp5DotProduct.latency + LANDING
+
+
+class MixedDotProduct(wiring.Component):
+    """`hdl.array.multiplier.DotProduct` of 8 products: 4 with the multipliers of ``block``, 4 in look-up tables, for more than 100 MHz."""
+
+    latency = Ecp5DotProduct.latency + 1
+
+    def __init__(self, block: tuple[int, int], bits: int = 8):
+        self.block, self.bits = block, bits
+        super().__init__(DotSignature(2 * BLOCK, bits))
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.hard = hard = Ecp5DotProduct(BLOCK, self.block, self.bits)
+        m.submodules.soft = soft = SoftDotProduct(BLOCK, self.bits, hard.latency)
+        for i in range(BLOCK):
+            for half, part in enumerate((hard, soft)):
+                m.d.comb += [part.a[i].eq(self.a[half * BLOCK + i]), part.w[i].eq(self.w[half * BLOCK + i])]
+        total = Signal(self.p.shape(), reset_less=True)
+        m.d.sync += total.eq(hard.p + soft.p)
+        m.d.comb += self.p.eq(total)
+        return m
 
 
 class SoftProduct(wiring.Component):
@@ -69,33 +91,24 @@ def places(rows: int, columns: int) -> list[list[tuple[int, int]]]:
     return result
 
 
-def hard_rows(config: Config) -> int:
-    """How many rows of cells of the array of ``config`` have multipliers; the others have look-up tables."""
-    return min(config.rows // config.dot, MOST_ROWS)
-
-
 def fits(config: Config) -> bool:
     """Whether PlacedPairs can make the multipliers of the array of ``config``."""
-    rows, columns = hard_rows(config), config.columns + 1
+    rows, columns = config.rows // config.dot, config.columns + 1
     more = (len(DSP_ROWS) - rows) * len(BLOCK_COLUMNS) // rows
-    return config.dot == 8 and columns <= len(BLOCK_COLUMNS) + more
+    return config.dot in (2 * BLOCK, 4 * BLOCK) and rows <= len(DSP_ROWS) and columns <= len(BLOCK_COLUMNS) + more
 
 
 class PlacedPairs:
-    """Makes the multipliers of a PairArray with ``rows`` x ``columns`` cells of 8 rows: those of the cells, row by row, and of
-    the side column in a block each, the side column first; ``hard`` of those of the weights anywhere, the others in look-up
-    tables.
-
-    With ``soft`` rows of cells more, which have look-up tables too. They come after the first of the rows with multipliers, so that sums go
-    from a row of blocks through the logic below to the next row of blocks.
+    """Makes the multipliers of a PairArray with ``rows`` x ``columns`` cells of 8 or 16 rows: those of the cells, row by row, and of
+    the side column in a block each, the side column first, and in look-up tables what does not fit there; ``hard`` of those of the weights anywhere,
+    the others in look-up tables.
     """
 
     latency = FastDotProduct.latency
 
-    def __init__(self, rows: int, columns: int, hard: int = 0, soft: int = 0):
+    def __init__(self, rows: int, columns: int, hard: int = 0):
         self.hard = hard
-        blocks: list = places(rows, columns + 1)
-        blocks[1:1] = [[None] * (columns + 1)] * soft
+        blocks = places(rows, columns + 1)
         self.sides = iter([row[0] for row in blocks])
         self.cells = iter([block for row in blocks for block in row[1:]])
 
@@ -104,4 +117,4 @@ class PlacedPairs:
             self.hard -= 1
             return FastDotProduct(1) if self.hard >= 0 else SoftProduct()
         block = next(self.cells if bits == SUM_BITS else self.sides)
-        return FastDotProduct(length, block, bits) if block else SoftDotProduct(length, bits, self.latency)
+        return MixedDotProduct(block, bits) if length > BLOCK else FastDotProduct(length, block, bits)

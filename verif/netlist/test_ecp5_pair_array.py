@@ -24,10 +24,11 @@ def netlist(config, multiplier):
     return component, synthesize(from_rtlil(rtlil.convert(component, name="pair", emit_src=False)), "ecp5", "pair")
 
 
+MIXED = dataclasses.replace(BLOCKS, dot=16)
 MULTIPLIERS = {
     "placed": (BLOCKS, lambda: PlacedPairs(2, BLOCKS.columns), BLOCKS.rows),
-    # The second row of cells, and of the side column, in look-up tables; the weights' products of two columns in a multiplier.
-    "mixed": (BLOCKS, lambda: PlacedPairs(1, BLOCKS.columns, hard=1, soft=1), BLOCKS.rows // 2),
+    # Every second pair of rows in look-up tables, and the side column's too; the weights' products of two columns in a multiplier.
+    "mixed": (MIXED, lambda: PlacedPairs(1, MIXED.columns, hard=1), MIXED.rows // 2),
     "anywhere": (TINY_PAIR, lambda: FastDotProduct, TINY_PAIR.rows),
 }
 """The array, what makes its multipliers, and how many rows have some."""

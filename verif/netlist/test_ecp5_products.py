@@ -18,7 +18,7 @@ from .bench import simulate
 from .models import OURS
 
 MODEL = (OURS / "MULT18X18D.v").read_text()
-PAIRS = PlacedPairs(2, 16)
+PAIRS, MIXED = PlacedPairs(2, 16), PlacedPairs(2, 16)
 PRODUCTS = {
     "int8": (lambda: Ecp5DotProduct(4), 4, 8),
     "sums": (lambda: Ecp5DotProduct(4, bits=SUM_BITS), 4, SUM_BITS),
@@ -31,6 +31,8 @@ PRODUCTS = {
     "soft sums, one": (lambda: SoftDotProduct(1, SUM_BITS), 1, SUM_BITS),
     "placed cell": (lambda: PAIRS(4, bits=SUM_BITS), 4, SUM_BITS),
     "placed side": (lambda: PAIRS(4), 4, 8),
+    "mixed cell": (lambda: MIXED(8, bits=SUM_BITS), 8, SUM_BITS),
+    "mixed side": (lambda: MIXED(8), 8, 8),
     "placed weights": (lambda: PAIRS(1), 1, 8),
 }
 """The component, its length, bits of an operand."""
