@@ -49,14 +49,14 @@ def group_of(module: str) -> str:
     return CONTROL
 
 
-def cell_of(module: str) -> str | None:
-    """The cell of the array, or of its side column, that ``module`` is or belongs to."""
-    found = re.match(r"(?:.*\.)?(?:cell_\d+|side)_\d+(?=\.|$)", module)
-    return found and found[0]
+def is_cell(module: str) -> bool:
+    """Whether ``module`` of the array belongs to one of its cells, those of a side column not among them."""
+    return bool(re.search(r"\.cell_\d+_\d+(?:\.|$)", module))
 
 
-def is_side(cell: str) -> bool:
-    return cell.rpartition(".")[2].startswith("side")
+def is_soft(module: str) -> bool:
+    """Whether it makes products in look-up tables, beside others with multipliers."""
+    return bool(re.search(r"\.soft(?:\.|$)", module))
 
 
 def shown(module: str) -> str:

@@ -12,7 +12,7 @@ from gemmary.config import Config
 from ..board import Board
 from . import placement
 from .limits import DATA_SHEET, SOURCE, UNKNOWN, Limits, everywhere, of_clock
-from .modules import cell_of, group_of, is_side, utilization
+from .modules import group_of, is_cell, is_soft, utilization
 from .paths import critical_paths
 
 OPERATIONS = 2  # of a multiply-accumulate
@@ -111,23 +111,19 @@ def per_mac(config: Config, modules: dict[str, Counter], used: dict[str, int]) -
     """What a multiply-accumulate a cycle takes. Only those of the product count, rows x columns; of the multipliers only the
     array's, not those of requantization.
 
-    Where some of the array's cells have no multipliers, the figures of the array are of the others, with their share of the MACs and all
-    that is in no cell; ``macs_soft`` says how many are left, and ``comb_per_mac_soft`` what they take.
+    Where some of the array's products are made in look-up tables (``macs_soft``), the figures of the array are of the others, and of all in the array
+    but those tables, which take ``comb_per_mac_soft``.
     """
-    array, cells = Counter(), {}
+    array, soft, cells = Counter(), Counter(), Counter()
     for module, counts in modules.items():
         if group_of(module) == "array":
             array.update(counts)
-            if cell := cell_of(module):
-                cells.setdefault(cell, Counter()).update(counts)
-    soft = {cell: counts for cell, counts in cells.items() if array["dsp"] and not counts["dsp"]}
-    products = [cell for cell in cells if not is_side(cell)]
+            (soft if is_soft(module) else cells if is_cell(module) else Counter()).update(counts)
     macs, logic = config.macs_per_cycle, next((name for name in LOGIC if name in used), None)
-    macs_soft = macs * sum(cell in soft for cell in products) // len(products) if products else 0
-    logic_soft, macs_hard = sum(counts[logic] for counts in soft.values()), macs - macs_soft
-    found = {"macs_per_dsp_multiplier": round(macs_hard / array["dsp"], 3) if array["dsp"] else None}
-    found["comb_per_mac_array"] = round((array[logic] - logic_soft) / macs_hard, 2) if array[logic] else None
-    found |= {"macs_soft": macs_soft, "comb_per_mac_soft": round(logic_soft / macs_soft, 2) if macs_soft else None}
+    hard = cells["dsp"] * (2 if config.multiplier == "pair" else 1) if soft else macs
+    found = {"macs_per_dsp_multiplier": round(hard / array["dsp"], 3) if array["dsp"] else None}
+    found["comb_per_mac_array"] = round((array[logic] - soft[logic]) / hard, 2) if array[logic] else None
+    found |= {"macs_soft": macs - hard, "comb_per_mac_soft": round(soft[logic] / (macs - hard), 2) if soft else None}
     return found | {"comb_per_mac": round(used[logic] / macs, 2) if logic else None}
 
 

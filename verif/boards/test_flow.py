@@ -381,23 +381,15 @@ def test_parts_of_the_design(module, group):
     assert modules.group_of(module) == group
 
 
-def test_cells_without_multipliers_count_apart():
-    """2 x 2 cells and a side column of 512 MACs, the second row in look-up tables."""
-    inside = {
-        "cell_0_0": (5, 4),
-        "cell_0_1": (3, 4),
-        "cell_1_0": (40, 0),
-        "cell_1_1": (40, 0),
-        "side_0": (2, 4),
-        "side_1": (9, 0),
-    }
-    found = {f"{ARRAY}.{name}": Counter(trellis_comb=logic) for name, (logic, _) in inside.items()}
-    found |= {f"{ARRAY}.{name}.multiplier": Counter(dsp=dsp) for name, (_, dsp) in inside.items()}
+def test_products_in_tables_count_apart():
+    """Half of all products have multipliers: those of 256 MACs in two cells, and 8 of a side column."""
+    inside = {"cell_0_0": (5, 64, 40), "cell_0_1": (3, 64, 40), "side_0": (2, 8, 9)}
+    found = {f"{ARRAY}.{name}": Counter(trellis_comb=logic) for name, (logic, _, _) in inside.items()}
+    found |= {f"{ARRAY}.{name}.multiplier.hard": Counter(dsp=dsp) for name, (_, dsp, _) in inside.items()}
+    found |= {f"{ARRAY}.{name}.multiplier.soft": Counter(trellis_comb=soft) for name, (_, _, soft) in inside.items()}
     found |= {f"{ARRAY}.skew": Counter(trellis_comb=502), "system.accelerator.vector": Counter(dsp=9)}
-    config = preset("ulx3s-mixed")
-    figures = report.per_mac(config, found, {"trellis_comb": 1024})
-    assert figures == {
-        "macs_per_dsp_multiplier": round(256 / 12, 3),
+    assert report.per_mac(preset("ulx3s-mixed"), found, {"trellis_comb": 1024}) == {
+        "macs_per_dsp_multiplier": round(256 / 136, 3),
         "comb_per_mac_array": 2.0,  # the rest of the array too: 512 in all
         "macs_soft": 256,
         "comb_per_mac_soft": round(89 / 256, 2),
