@@ -80,7 +80,7 @@ def test_every_small_layer():
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("config", ["base", "small", "ulx3s-85f", "ulx3s-pair", "nano"])
+@pytest.mark.parametrize("config", ["base", "small", "ulx3s-85f", "ulx3s-pair", "ulx3s-mixed", "nano"])
 def test_digits(config):
     for batch in (1, 3):
         assert not check_program(compile_network(PRESETS[config], load_digits().network, batch))

@@ -133,7 +133,7 @@ def lint(file, top: str = "gemmary") -> str:
     return subprocess.run(command, env=environment, capture_output=True, text=True).stderr
 
 
-NIGHTLY_LINT = ("small", "ulx3s-85f", "ulx3s-pair")  # what base and nano consist of, in other sizes
+NIGHTLY_LINT = ("small", "ulx3s-85f", "ulx3s-pair", "ulx3s-mixed")  # what base and nano consist of, in other sizes
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def matmul(capsys, shape: str, *options: str) -> dict:
 
 
 @pytest.mark.parametrize(
-    "preset", [pytest.param(p, marks=pytest.mark.nightly) if p == "ulx3s-pair" else p for p in PRESETS]
+    "preset", [pytest.param(p, marks=pytest.mark.nightly) if PRESETS[p].multiplier == "pair" else p for p in PRESETS]
 )
 def test_every_preset(preset, capsys):
     """Each shape meets another memory; `test_every_memory` has all combinations."""
