@@ -73,5 +73,5 @@ BOARD = Board(
     design=Ulx3s,
     loader="ulx3s",
     finish=place,
-    compute_clocks={"ulx3s-pair": Fraction(120), "ulx3s-mixed": Fraction(120)},
+    compute_clocks={"ulx3s-pair": Fraction(120), "ulx3s-mixed": Fraction(105)},
 )
