@@ -191,7 +191,7 @@ PRESETS = {
         # Twice as many rows, half of whose products are made in look-up tables.
         Config(
             "ulx3s-mixed", 32, 16, 2, 128 << 10, 64 << 10, 512, 8,
-            activation_banks=1, outstanding=4, address_bits=32, queue_depth=2, dot=16, multiplier="pair",
+            activation_banks=1, outstanding=4, address_bits=32, queue_depth=2, counters=False, dot=16, multiplier="pair",
         ),
         # iCE40UP5K: four SPRAMs as two 1RW scratchpads, no AXI, one serial requantizer.
         Config(
