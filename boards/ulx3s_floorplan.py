@@ -64,7 +64,7 @@ PAIR: Rules = {
     r".*\.parameter\.bank_0\.memory\.0\.(\d+)": lambda part: (0, 11, 2 + part) if part < 2 else (0, 12, part),
     r"system\.memory\.lane_(\d+)\.memory\.0\.(\d+)": lambda byte, part: RIGHT[4 * byte + part],
 }
-"""16 columns of a pair array of two rows of cells, with 2 banks of activations, and a clock of its own."""
+"""16 columns of a pair array of two rows of cells, with 2 banks of activations or one, and a clock of its own."""
 
 
 def place(netlist: dict, config: Config) -> int:
