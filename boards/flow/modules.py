@@ -18,6 +18,7 @@ GROUPS = {
 OUTSIDE = {"host": r"system\.(link|split)", "memory": r"system\.memory"}
 CONTROL = "control"
 NAMES = ("array", "scratchpads", "accumulator", "vector", "DMA", CONTROL, "host", "memory")
+PARTS = ("hard", "soft", "cell", "none")
 DEPTH = 3
 """Levels that a table of modules shows below the top."""
 
@@ -49,14 +50,14 @@ def group_of(module: str) -> str:
     return CONTROL
 
 
-def is_cell(module: str) -> bool:
-    """Whether ``module`` of the array belongs to one of its cells, those of a side column not among them."""
-    return bool(re.search(r"\.cell_\d+_\d+(?:\.|$)", module))
-
-
-def is_soft(module: str) -> bool:
-    """Whether it makes products in look-up tables, beside others with multipliers."""
-    return bool(re.search(r"\.soft(?:\.|$)", module))
+def part_of(module: str) -> str:
+    """One of PARTS: the half of an array's cell that has multipliers, or the one that makes its products in look-up tables, the rest of a cell, what is in
+    none; of a side column, the tables alone."""
+    inside = re.search(r"\.(cell_\d+|side)_\d+(?:\.multiplier(?:\.(hard|soft))?)?(?:\.|$)", module)
+    if not inside:
+        return "none"
+    side, half = inside[1] == "side", inside[2]
+    return half or "cell" if not side else "soft" if half == "soft" else "none"
 
 
 def shown(module: str) -> str:

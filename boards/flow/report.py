@@ -12,7 +12,7 @@ from gemmary.config import Config
 from ..board import Board
 from . import placement
 from .limits import DATA_SHEET, SOURCE, UNKNOWN, Limits, everywhere, of_clock
-from .modules import group_of, is_cell, is_soft, utilization
+from .modules import PARTS, group_of, part_of, utilization
 from .paths import critical_paths
 
 OPERATIONS = 2  # of a multiply-accumulate
@@ -111,19 +111,22 @@ def per_mac(config: Config, modules: dict[str, Counter], used: dict[str, int]) -
     """What a multiply-accumulate a cycle takes. Only those of the product count, rows x columns; of the multipliers only the
     array's, not those of requantization.
 
-    Where some of the array's products are made in look-up tables (``macs_soft``), the figures of the array are of the others, and of all in the array
-    but those tables, which take ``comb_per_mac_soft``.
+    Where some of the array's products are made in look-up tables (``macs_soft``), the figures of the array are of the others, and
+    ``comb_per_mac_soft`` is what those take. What a cell has for all of its products counts for both by their number; all that is in no cell counts
+    for the products with multipliers.
     """
-    array, soft, cells = Counter(), Counter(), Counter()
+    array, cells = Counter(), {part: Counter() for part in PARTS}
     for module, counts in modules.items():
         if group_of(module) == "array":
             array.update(counts)
-            (soft if is_soft(module) else cells if is_cell(module) else Counter()).update(counts)
+            cells[part_of(module)].update(counts)
     macs, logic = config.macs_per_cycle, next((name for name in LOGIC if name in used), None)
-    hard = cells["dsp"] * (2 if config.multiplier == "pair" else 1) if soft else macs
-    found = {"macs_per_dsp_multiplier": round(hard / array["dsp"], 3) if array["dsp"] else None}
-    found["comb_per_mac_array"] = round((array[logic] - soft[logic]) / hard, 2) if array[logic] else None
-    found |= {"macs_soft": macs - hard, "comb_per_mac_soft": round(soft[logic] / (macs - hard), 2) if soft else None}
+    hard = cells["hard"]["dsp"] * (2 if config.multiplier == "pair" else 1)
+    soft = macs - hard if cells["soft"] else 0
+    logic_soft = cells["soft"][logic] + cells["cell"][logic] * soft / macs
+    found = {"macs_per_dsp_multiplier": round((macs - soft) / array["dsp"], 3) if array["dsp"] else None}
+    found["comb_per_mac_array"] = round((array[logic] - logic_soft) / (macs - soft), 2) if array[logic] else None
+    found |= {"macs_soft": soft, "comb_per_mac_soft": round(logic_soft / soft, 2) if soft else None}
     return found | {"comb_per_mac": round(used[logic] / macs, 2) if logic else None}
 
 
