@@ -29,9 +29,10 @@ def test_ulx3s_routes():
 
 
 @pytest.mark.nightly
-def test_the_pair_array_routes():
-    """Some 20 minutes, unless it is built already: what decision 0009 says of it, by MACs a cycle."""
-    report = Build(board("ulx3s-85f"), preset("ulx3s-pair")).fpga()
-    assert report["timing_met"], report
+@pytest.mark.parametrize(("name", "gops"), [("ulx3s-pair", 61.4), ("ulx3s-mixed", 105)])
+def test_pair_arrays_route(name, gops):
+    """Some 20 minutes each, unless it is built already: what decisions 0009 and 0012 say of them, by MACs a cycle."""
+    report = Build(board("ulx3s-85f"), preset(name)).fpga()
+    assert report["timing_met"] and report["peak_gops"] >= gops, report
     assert report["macs_per_dsp_multiplier"] >= 1.8 and report["comb_per_mac_array"] <= 30, report
     assert report["comb_per_mac"] <= 100, report
