@@ -188,7 +188,7 @@ PRESETS = {
             "ulx3s-pair", 16, 16, 2, 128 << 10, 64 << 10, 512, 8,
             activation_banks=2, outstanding=4, address_bits=32, dot=8, multiplier="pair",
         ),
-        # Twice as many rows, half of whose products are made in look-up tables.
+        # Twice as many rows, half of whose products are made in look-up tables; the control had no room for counters.
         Config(
             "ulx3s-mixed", 32, 16, 2, 128 << 10, 64 << 10, 512, 8,
             activation_banks=1, outstanding=4, address_bits=32, queue_depth=2, counters=False, dot=16, multiplier="pair",

@@ -7,12 +7,11 @@ from gemmary.config import Config
 from hdl.array.multiplier import DotSignature
 from hdl.array.pair_cell import SUM_BITS
 
-from .ecp5 import DSP_ROWS, Ecp5DotProduct
+from .ecp5 import BLOCK_MULTIPLIERS, DSP_ROWS, Ecp5DotProduct
 from .ecp5_floorplan import BLOCK_COLUMNS
 from .ecp5_soft import SoftDotProduct
 
-BLOCK = 4
-"""Multipliers of a block."""
+BLOCK = len(BLOCK_MULTIPLIERS)
 
 
 class FastDotProduct(Ecp5DotProduct):
@@ -23,7 +22,8 @@ class FastDotProduct(Ecp5DotProduct):
 
 
 class MixedDotProduct(wiring.Component):
-    """`hdl.array.multiplier.DotProduct` of 8 products: 4 with the multipliers of ``block``, 4 in look-up tables, for more than 100 MHz."""
+    """`hdl.array.multiplier.DotProduct` of 8 products: 4 with the multipliers of ``block``, 4 in look-up tables, for more than 100 MHz.
+    Its latency is FastDotProduct's, which the weights' terms have."""
 
     latency = Ecp5DotProduct.latency + 1
 

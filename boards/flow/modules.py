@@ -54,10 +54,9 @@ def part_of(module: str) -> str:
     """One of PARTS: the half of an array's cell that has multipliers, or the one that makes its products in look-up tables, the rest of a cell, what is in
     none; of a side column, the tables alone."""
     inside = re.search(r"\.(cell_\d+|side)_\d+(?:\.multiplier(?:\.(hard|soft))?)?(?:\.|$)", module)
-    if not inside:
+    if not inside or (inside[1] == "side" and inside[2] != "soft"):
         return "none"
-    side, half = inside[1] == "side", inside[2]
-    return half or "cell" if not side else "soft" if half == "soft" else "none"
+    return inside[2] or "cell"
 
 
 def shown(module: str) -> str:
