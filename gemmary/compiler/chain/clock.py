@@ -20,12 +20,12 @@ class Clock:
 
     def __init__(self, config: Config):
         self.config, self.now, self.vector, self.bus = config, 0, 0, 0.0
-        self._ready = np.zeros(config.activation_words, np.int64)
+        self._ready = np.zeros(config.vector_words, np.int64)
         self._depth = VISIBLE + config.array_depth
 
     def ready(self, regions: Iterable[Region]) -> int:
-        """When all of these activation words are written."""
-        return max((int(self._ready[r.start : r.stop].max()) for r in regions), default=0)
+        """When all of these activations are written."""
+        return max((int(self._ready[r.start : r.stop : r.step].max()) for r in regions), default=0)
 
     def parts(self, words: list[list[Region]], cycles: int) -> Iterator[tuple[int, int]]:
         """(first, count) of channel words, of which each takes ``cycles``, that are there when those before have been taken."""
@@ -57,4 +57,4 @@ class Clock:
     def _requantize(self, begin: int, rows: int, writes: Iterable[Region]) -> None:
         self.vector = max(self.vector, begin) + rows * self.config.lane_groups + 1
         for region in writes:
-            self._ready[region.start : region.stop] = self.vector + WRITTEN + self.config.rows
+            self._ready[region.start : region.stop : region.step] = self.vector + WRITTEN + self.config.rows

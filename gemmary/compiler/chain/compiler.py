@@ -25,6 +25,7 @@ from ..window import Window
 from .clock import Clock
 from .dense import Biases, DenseStep, is_dense
 from .depthwise import DepthwiseStep
+from .diagonal import DiagonalStep, fits_diagonal
 from .fit import fit
 from .means import Means
 from .memory import Ring, Sums, place_tensors
@@ -79,8 +80,8 @@ class Chain:
     stored. Raises InputError as compile_chain."""
 
     def __init__(self, config: Config, network: Network, values: Constants, layout: Layout, keep: Sequence[str]):
-        if not config.dma or config.rows != config.columns:
-            raise InputError(f"config {config.name!r}: a network as one program takes dma, and rows = columns")
+        if not config.dma:
+            raise InputError(f"config {config.name!r}: a network as one program takes dma")
         self.config, self.network, self.keep, self.values = config, network, keep, values
         self.builder, self.layout, self.clock = Builder(config), layout, Clock(config)
         self.weights, self.parameters = Ring(config.weight_words, AHEAD), Ring(config.parameter_rows)
@@ -92,6 +93,7 @@ class Chain:
         shape = (tensor.span, tensor.runs) if isinstance(tensor, WindowTensor) else (tensor.words, tensor.positions)
         self.tensors = place_tensors(config, network, shape)
         self.loaded = 0  # positions of the input that are on the chip
+        self.filled = {INPUT}  # tensors whose words have no part without a value
         self.last = network.steps[-1].name
         for step in network.steps:
             if step.name in keep:
@@ -100,6 +102,7 @@ class Chain:
     def compile(self) -> TiledLayer:
         for number, step in enumerate(self.network.steps):
             if not isinstance(step.operation, Mean):  # those are made word by word, with what they read
+                self.fill(step.input)
                 self._kind(step)(self, step, number).emit()
                 self.means.emit()
         emitted = Emitted(self.builder.cut())
@@ -117,9 +120,13 @@ class Chain:
             return DenseStep if operation.m == 1 else ProductStep
         if is_depthwise(operation) and fits_window(self.config, self.window(step)):
             return DepthwiseStep
-        if operation.groups > 1:
-            raise InputError(f"step {step.name!r}: groups must be 1, or all channels with taps for the array's window")
-        return ProductStep
+        if operation.groups == 1:
+            return ProductStep
+        if not fits_diagonal(self.config, operation):
+            raise InputError(
+                f"step {step.name!r}: a group must have as many inputs as outputs, and divide {self.config.rows} channels, in one program"
+            )
+        return DiagonalStep
 
     def window(self, step: Step) -> Window:
         operation = step.operation
@@ -168,6 +175,27 @@ class Chain:
             fields |= {"dtype": DType.INT8, "space": Space.ACTIVATION}
             self.builder.emit(Opcode.LOAD, fields, [], writes)
 
+    def fill(self, name: str) -> None:
+        """Zeros for the parts of the last channel word of a tensor that nothing makes, before the word is read as a whole."""
+        tensor, channels = self.tensors[name], self._shape(name)[-1]
+        tile, size = -(-channels // self.config.columns), self.config.columns
+        if name in self.filled or tile == tensor.words * tensor.parts:
+            return
+        self.filled.add(name)
+        granules, length = size // self.config.bus_bytes, (tensor.words * tensor.parts - tile) * size
+        loops = [Loop(tensor.positions, length, tensor.parts * granules)]
+        writes = [tensor.tile(n, 0, tensor.positions) for n in range(tile, tensor.words * tensor.parts)]
+        for fields in transfer_fields(
+            Opcode.LOAD, self.config.bus_bytes, 0, tensor.row(tile) * granules, loops, length
+        ):
+            fields |= {"dtype": DType.INT8, "space": Space.ACTIVATION, "fill_only": 1}
+            self.builder.emit(Opcode.LOAD, fields, [], writes)
+
+    def _shape(self, name: str) -> tuple[int, ...]:
+        return next(
+            (step.operation.output_shape for step in self.network.steps if step.name == name), self.network.input
+        )
+
     # Constants.
 
     def take_weights(self, step: Step, words: int) -> int:
@@ -215,33 +243,57 @@ class Chain:
     ):
         """Sums from accumulator row ``row``: of ``tiles`` and ``positions`` (first, count) of the result of ``step``, or before its
         ``pool``, of which they are whole windows."""
-        (tile, count), (first, rows), result = tiles, positions, self.tensors[step.name]
-        reads = [Region(Space.ACCUMULATOR, row, row + count * rows)]
-        if not requantization.scalar:
-            reads.append(Region(Space.PARAMETER, parameter, parameter + count))
-        residual = 0
+        (tile, count), (first, rows), parts = tiles, positions, self.tensors[step.name].parts
         if step.residual:
             self.need_input(step.residual, first + rows)
+        for part in range(min(parts, count)):
+            mine = range(tile + part, tile + count, parts)
+            place = row + part * rows, parameter + part
+            self._drain(step, requantization, mine, positions, *place, pool)
+        if pool is not None:
+            line = pool.stride[0] * pool.width
+            first, rows = (n // line * pool.out_width for n in positions)
+        self.made(step, tiles, (first, rows))
+        if self.sums.other(row):
+            self.means.emit()
+
+    def _drain(
+        self,
+        step: Step,
+        requantization: Requantization,
+        tiles: range,
+        positions: tuple[int, int],
+        row: int,
+        parameter: int,
+        pool: Window | None,
+    ):
+        """As drain, of every ``parts``-th column tile: one for each channel word."""
+        (first, rows), count, result = positions, len(tiles), self.tensors[step.name]
+        reads = [
+            Region(Space.ACCUMULATOR, row + n * rows, row + (n + 1) * rows)
+            for n in range(0, count * result.parts, result.parts)
+        ]
+        if not requantization.scalar:
+            reads.append(Region(Space.PARAMETER, parameter, parameter + (count - 1) * result.parts + 1, result.parts))
+        residual = 0
+        if step.residual:
             tensor = self.tensors[step.residual]
-            residual = tensor.word(tile) + first
-            reads += [tensor.region(tile + n, first, rows) for n in range(count)]
+            residual = tensor.row(tiles[0], first)
+            reads += [tensor.tile(tile, first, rows) for tile in tiles]
         taken = rows
         if pool is not None:
             line = pool.stride[0] * pool.width
             lines, first, rows = rows // line, first // line * pool.out_width, rows // line * pool.out_width
             taken = rows * pool.taps
-        writes = [result.region(tile + n, first, rows) for n in range(count)]
-        place = row, result.word(tile) + first, result.positions, parameter
+        writes = [result.tile(tile, first, rows) for tile in tiles]
+        place = row, result.row(tiles[0], first), result.plane, parameter
         if pool is None:
-            emitted = [drain_fields(requantization, count, rows, *place, residual)]
+            emitted = [drain_fields(requantization, count, result.parts, rows, *place, residual)]
         else:
-            emitted = pool_fields(requantization, pool, count, lines, *place)
+            emitted = pool_fields(requantization, pool, count, result.parts, lines, *place)
         for fields in emitted:
             self.builder.emit(Opcode.VECTOR, fields, reads, writes)
         self.clock.drain(count * taken, writes)
-        self.made(step, tiles, (first, rows))
-        if self.sums.other(row):
-            self.means.emit()
 
     def made(self, step: Step, tiles: tuple[int, int], positions: tuple[int, int]) -> None:
         """A part of the result of ``step`` is there: it is stored if that is wanted, and becomes part of a mean."""
@@ -249,16 +301,23 @@ class Chain:
             self._store(step.name, tiles, positions)
         for reader in self.readers(step.name):
             if isinstance(reader.operation, Mean):
-                for word in range(tiles[0], sum(tiles)):
-                    self.means.add(reader, word, positions)
+                for tile in range(tiles[0], sum(tiles)):
+                    self.means.add(reader, tile, positions)
 
     def _store(self, name: str, tiles: tuple[int, int], positions: tuple[int, int]) -> None:
-        (tile, count), (first, rows), tensor, target = tiles, positions, self.tensors[name], self.layout.tensors[name]
+        """The channel words that ``tiles`` complete."""
+        (first, rows), tensor, target = positions, self.tensors[name], self.layout.tensors[name]
+        last = -(-target.channels // self.config.columns) == sum(tiles)
+        word, end = tiles[0] // tensor.parts, tensor.words if last else sum(tiles) // tensor.parts
+        if word == end:
+            return
+        if last:
+            self.fill(name)
         granules = self.config.rows // self.config.bus_bytes
-        loops = [Loop(count, target.plane_bytes, tensor.positions * granules)]
-        external = target.address + tile * target.plane_bytes + first * target.word_bytes
-        onchip = (tensor.word(tile) + first) * granules
-        reads = [tensor.region(tile + n, first, rows) for n in range(count)]
+        loops = [Loop(end - word, target.plane_bytes, tensor.positions * granules)]
+        external = target.address + word * target.plane_bytes + first * target.word_bytes
+        onchip = (tensor.word(word) + first) * granules
+        reads = [tensor.region(w, first, rows) for w in range(word, end)]
         for fields in transfer_fields(
             Opcode.STORE, self.config.bus_bytes, external, onchip, loops, rows * target.word_bytes
         ):

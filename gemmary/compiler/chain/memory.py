@@ -14,21 +14,37 @@ from ..builder import Region
 
 @dataclass(frozen=True)
 class Resident:
-    """A tensor in the activation scratchpad: ``[words, positions]`` from word ``address``."""
+    """A tensor in the activation scratchpad: ``[words, positions, parts]`` from word ``address``; each of the ``parts`` of a word is a
+    row of the vector engine, and a column tile of what makes it."""
 
     name: str
     address: int
     words: int
     positions: int
+    parts: int = 1
 
     def word(self, word: int) -> int:
         """Address of a channel word of the first position."""
         return self.address + word * self.positions
 
+    def row(self, tile: int, position: int = 0) -> int:
+        """The vector engine's address of a column tile."""
+        return (self.word(tile // self.parts) + position) * self.parts + tile % self.parts
+
+    @property
+    def plane(self) -> int:
+        """Rows from a channel word to the next one."""
+        return self.positions * self.parts
+
     def region(self, word: int, first: int, count: int) -> Region:
         """``count`` positions of a channel word."""
         start = self.word(word) + first
-        return Region(Space.ACTIVATION, start, start + count)
+        return Region(Space.ACTIVATION, start * self.parts, (start + count) * self.parts)
+
+    def tile(self, tile: int, first: int, count: int) -> Region:
+        """``count`` positions of a column tile."""
+        start = self.row(tile, first)
+        return Region(Space.ACTIVATION, start, start + (count - 1) * self.parts + 1, self.parts)
 
     @property
     def size(self) -> int:
@@ -53,7 +69,7 @@ def place_tensors(config: Config, network: Network, source: tuple[int, int]) -> 
                 f"{size * config.rows} bytes beside the tensors that are still needed"
             )
         start = next((s for s in starts if s >= begin), starts[0])
-        placed[name] = Resident(name, int(start), words, positions)
+        placed[name] = Resident(name, int(start), words, positions, config.rows // config.columns)
         free[start : start + size] = last.get(name, len(network.steps))
         begin = start + size
     return placed

@@ -43,14 +43,15 @@ class ProductStep:
         self.source, self.window = chain.tensors[step.input], chain.window(step)
         self.first = chain.input if step.input == INPUT else None
         self.constant = chain.values.outside(step)
-        weights = chain.values.weights(step)
+        weights = self._of_array(chain.values.weights(step))
         if isinstance(self.first, WindowTensor):
             first, self.kernel = self.first, (1, 1)
             self.share, self.pitch, self.words = first.share, first.pitch, first.words
             tiles = np.stack([weight_tiles(config, each[None, None]) for each in first.weights(weights)], axis=1)
         else:
-            self.share, self.pitch, self.words, self.kernel = 1, 0, self.source.words, self.window.kernel
+            self.share, self.pitch, self.kernel = 1, 0, self.window.kernel
             tiles = weight_tiles(config, weights)[:, None]
+            self.words = tiles.shape[2]
         self.tiles = len(tiles)
         self.word_size = self.kernel[0] * self.kernel[1] * rows  # weight words of a tile and a channel word
         self.tile_size = self.share * self.words * self.word_size
@@ -65,10 +66,19 @@ class ProductStep:
         fit(step, f"a line of {sums} sums", sums, "half of accumulator_rows", room)
         self.most = min(ROWS, room)
 
+    def _of_array(self, weights: np.ndarray) -> np.ndarray:
+        """``[kh, kw, cin / groups, cout]`` as what the columns of the array are to sum."""
+        return weights
+
+    def _word(self, tile: int) -> int:
+        """The first channel word of the source that a column tile reads."""
+        return 0
+
     def emit(self) -> None:
         blocks, tiles = self._blocks(), self._tile_groups()
         by_words = all(is_depthwise(step.operation) for step in self.chain.readers(self.step.name))
-        outer = len(blocks) > 1 and (self.number == 0 or not by_words)
+        whole = self.tiles * self.tile_size <= self.config.weight_words
+        outer = len(blocks) > 1 and (self.number == 0 or not by_words) and whole
         if outer:
             start = self.chain.take_weights(self.step, self.tiles * self.tile_size)
             places = {group: start + group[0] * self.tile_size for group in tiles}
@@ -169,33 +179,36 @@ class ProductStep:
                 start, size = start + size, 2 * size if self.words > 4 else 1
             return
         cycles = max(self._rows(block), self.config.rows) * self.kernel[0] * self.kernel[1]
-        yield from self.chain.clock.parts([self._reads(block, (word, 1))[:1] for word in range(self.words)], cycles)
+        yield from self.chain.clock.parts([self._reads(block, 0, (word, 1))[:1] for word in range(self.words)], cycles)
 
     def _rows(self, block) -> int:
         return block[1] * self.window.out_width // self.share
 
-    def _reads(self, block, words: tuple[int, int]) -> list[Region]:
-        """What the channel words (first, count) of a block are."""
+    def _reads(self, block, tile: int, words: tuple[int, int]) -> list[Region]:
+        """What the channel words (first, count) of a block are, for a column tile."""
+        first = self._word(tile) + words[0]
+        last = first + words[1] + (self.share - 1) * self.pitch
+        return [self.source.region(word, *self._positions(block)) for word in range(first, last)]
+
+    def _positions(self, block) -> tuple[int, int]:
+        """(first, count) of the positions of the source that a block reads."""
         if isinstance(self.first, WindowTensor):
             width = self.window.out_width // self.share
-            first, count = block[0] * width, block[1] * width
-            last = words[0] + words[1] + (self.share - 1) * self.pitch
-        else:
-            (kh, _), sy, top = self.kernel, self.window.stride[0], self.window.padding[0][0]
-            begin = min(max(0, block[0] * sy - top), self.window.height - 1)
-            end = max(min(self.window.height, (block[0] + block[1] - 1) * sy - top + kh), begin + 1)
-            first, count, last = begin * self.window.width, (end - begin) * self.window.width, words[0] + words[1]
-        return [self.source.region(w, first, count) for w in range(words[0], last)]
+            return block[0] * width, block[1] * width
+        (kh, _), sy, top = self.kernel, self.window.stride[0], self.window.padding[0][0]
+        begin = min(max(0, block[0] * sy - top), self.window.height - 1)
+        end = max(min(self.window.height, (block[0] + block[1] - 1) * sy - top + kh), begin + 1)
+        return begin * self.window.width, (end - begin) * self.window.width
 
     def _need_input(self, block, words: tuple[int, int], number: int) -> None:
         """Loads what part ``number`` of a block reads of the network's input."""
-        region, start = self._reads(block, words)[0], self.source.word(words[0])
+        positions = self._positions(block)
         if isinstance(self.first, WindowTensor):
             first = words[0] + (0 if number == 0 else (self.share - 1) * self.pitch)
             count = words[0] + words[1] + (self.share - 1) * self.pitch - first
-            self.chain.load_input((first, count), (region.start - start, region.stop - region.start))
+            self.chain.load_input((first, count), positions)
         else:
-            self.chain.need_input(self.step.input, region.stop - start)
+            self.chain.need_input(self.step.input, sum(positions))
 
     def _weights(self, group, words: tuple[int, int]) -> list[tuple[int, int]]:
         """(first, count) of the weight words of some channel words of a group, counted from its first."""
@@ -223,7 +236,7 @@ class ProductStep:
             (top, _), (left, _) = window.padding
             sy, sx = window.stride
             y_start, x_start, height, span = line * sy - top, -left, window.height, width
-        word = source.word(words[0]) + y_start * width + x_start
+        word = source.word(self._word(group[0]) + words[0]) + y_start * width + x_start
         weight = place + words[0] * self.word_size
         positions = lines * window.out_width
         fields = (
@@ -245,7 +258,7 @@ class ProductStep:
                 n=1 if share > 1 else positions, y=window.out_width, x=share,
             )
         )  # fmt: skip
-        reads = self._reads(block, words)
+        reads = self._reads(block, group[0], words)
         weights = [
             Region(Space.WEIGHT, place + first, place + first + count) for first, count in self._weights(group, words)
         ]
