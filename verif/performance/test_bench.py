@@ -74,11 +74,15 @@ def test_a_wrong_network_is_status_1(run, monkeypatch):
 
 def test_a_network_that_cannot_be_one_program(run):
     """Its layers are measured all the same; one without steps is not tried."""
-    arguments = "--preset", "ulx3s-85f", "--device", "model"
+    arguments = "--preset", "small", "--device", "model"
     status, out, _ = run("bench", "--suite", "autoencoder", *arguments)
-    assert status == 0 and "as one program: config 'ulx3s-85f'" in out and "rows = columns" in out
+    assert status == 0 and "as one program: step 'decoder.5'" in out and "accumulator_rows" in out
     (total,) = json.loads(run("bench", "--suite", "autoencoder", *arguments, "--json")[1])["networks"]
-    assert total["fused_error"].startswith("config 'ulx3s-85f'") and total["fused_cycles"] is None and total["cycles"]
+    assert (
+        total["fused_error"].startswith("step 'decoder.5': 80 column tiles")
+        and total["fused_cycles"] is None
+        and total["cycles"]
+    )
 
 
 def test_whole_networks_have_every_layer(run):

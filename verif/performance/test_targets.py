@@ -20,6 +20,8 @@ OF_BOUND = {"gpt2-decode-1024": 0.95}
 """Of the others, 96 %."""
 AS_ONE = {"resnet8": 0.96, "ds-cnn": 0.96, "mobilenet-v1-025": 0.96, "autoencoder": 0.9}
 """Networks as one program, of the sum of their layers' bounds."""
+OF_BOARDS = {("ulx3s-pair", "resnet8"): 12.0, ("ulx3s-mixed", "resnet8"): 12.2, ("ulx3s-pair", "ds-cnn"): 3.4}
+"""GOPS of networks as one program, one clock of 30 MHz and 5.5 bytes a cycle: two operations a MAC."""
 BEST, LEAST, LEAST_FIRST = 0.995, 0.85, 0.75
 SAMPLE = {
     "resnet50": "conv1 layer1.0.conv1 layer1.conv2 layer1.conv3 layer2.0.conv2 layer2.0.downsample layer3.conv1 layer4.conv2",
@@ -64,6 +66,13 @@ def test_model_depthwise():
 @pytest.mark.parametrize("name", AS_ONE)
 def test_model_of_a_network_as_one_program(name):
     assert measure_network(NetworkTask(load(name), BASE, device="model")).roofline_efficiency >= AS_ONE[name]
+
+
+@pytest.mark.parametrize(("name", "network"), OF_BOARDS)
+def test_model_of_a_network_on_a_board(name, network):
+    task = NetworkTask(load(network), preset(name), Memory(bytes_per_cycle=5.5), device="model")
+    gops = 2 * load(network).macs / measure_network(task).cycles * 0.03
+    assert gops >= OF_BOARDS[name, network]
 
 
 @pytest.mark.nightly

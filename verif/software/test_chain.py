@@ -12,6 +12,7 @@ from gemmary.compiler.chain.values import ChainValues
 from gemmary.compiler.checker import check_program
 from gemmary.config import PRESETS
 from gemmary.errors import InputError
+from gemmary.isa import Opcode, Space, decode_program
 from gemmary.runtime.device import open_device
 from gemmary.runtime.execute import execute
 from gemmary.workloads import INPUT, Conv, Matmul, Mean, Network, Step, load
@@ -75,6 +76,12 @@ SOME = {
     ),
     "dense": chain((1, 1000), dense(1000, 30, activation="relu"), dense(30, 500), dense(500, 20), dense(20, 1)),
 }
+GROUPS = {
+    "pairs": chain((7, 9, 24), conv(7, 9, 24, 24, 3, 1, 1, groups=12), conv(7, 9, 24, 40), Mean(7, 9, (7, 9, 40))),
+    "wide groups": chain((6, 6, 16), conv(6, 6, 16, 48), conv(6, 6, 48, 48, 3, 2, 1, groups=6), conv(3, 3, 48, 48)),
+    "large kernel": chain((9, 9, 40), conv(9, 9, 40, 40, 5, 1, 2, groups=40), conv(9, 9, 40, 24, residual=False)),
+    "many tiles": chain((9, 9, 200), conv(9, 9, 200, 200, 5, 1, 2, groups=200), conv(9, 9, 200, 8)),
+}
 WINDOWS = {
     "stride 1": chain(
         (9, 7, 36), depthwise(9, 7, 36), conv(9, 7, 36, 20, 1), depthwise(9, 7, 20), Mean(9, 7, (9, 7, 20))
@@ -89,6 +96,9 @@ WINDOWS = {
     "a piece of padding": chain((5, 13, 20), depthwise(5, 13, 20), conv(5, 13, 20, 5)),
     "no padding": chain((9, 9, 20), depthwise(9, 9, 20, 1, 0), depthwise(7, 7, 20, 1, (1, 0, 0, 1))),
 }
+
+
+ALL = SOME | WINDOWS | GROUPS
 
 
 def differing(network, config, seed=0, **options):
@@ -108,9 +118,44 @@ def test_every_tensor_of_the_tiny_networks(name):
     assert not differing(load(name), BASE)
 
 
-@pytest.mark.parametrize("name", [*SOME, *WINDOWS])
+@pytest.mark.parametrize("name", ALL)
 def test_every_tensor(name):
-    assert not differing((SOME | WINDOWS)[name], BASE, 1)
+    assert not differing(ALL[name], BASE, 1)
+
+
+@pytest.mark.parametrize("preset", ["ulx3s-85f", "ulx3s-pair", "ulx3s-mixed"])
+@pytest.mark.parametrize("name", ["resnet8", "ds-cnn", "autoencoder"])
+def test_every_tensor_of_the_tiny_networks_on_boards(name, preset):
+    assert not differing(load(name), PRESETS[preset])
+
+
+@pytest.mark.parametrize("columns", [4, 8, 32])
+@pytest.mark.parametrize("name", ALL)
+def test_fewer_columns_than_rows(name, columns):
+    """And no window: an activation word is eight, four, or one of the vector engine's."""
+    config = replace(
+        BASE, rows=32, columns=columns, lanes=columns, bus_bytes=4, window_line=0, parameter_rows=128
+    )
+    assert not differing(ALL[name], config, 2)
+
+
+def test_parts_of_words_that_nothing_makes_are_filled_once():
+    """And before they are read; where every part is made, or only a mean is taken, nothing is filled."""
+    config = replace(BASE, rows=32, window_line=0)
+
+    def fills(channels, *rest):
+        network = chain((5, 5, 4), conv(5, 5, 4, channels), *rest)
+        (run,) = compile_chain(config, network).layers[0].runs
+        return sum(
+            each.count_x
+            for each in decode_program(run.code)
+            if each.opcode == Opcode.LOAD and each.fill_only and each.space == Space.ACTIVATION
+        )
+
+    twice = (conv(5, 5, 16, 32), (conv(5, 5, 16, 32, residual=True), "t0", "t1"))
+    assert fills(16, *twice) == 25
+    assert fills(32, conv(5, 5, 32, 32)) == 0
+    assert fills(16, Mean(5, 5, (5, 5, 16)), dense(16, 32)) == 1
 
 
 @pytest.mark.parametrize("name", SOME)
@@ -118,9 +163,7 @@ def test_a_smaller_array(name):
     assert not differing(SOME[name], PRESETS["small"], 2)
 
 
-@pytest.mark.parametrize(
-    "network", [load("ds-cnn"), *SOME.values(), *WINDOWS.values()], ids=["ds-cnn", *SOME, *WINDOWS]
-)
+@pytest.mark.parametrize("network", [load("ds-cnn"), *ALL.values()], ids=["ds-cnn", *ALL])
 def test_reference_is_the_golden_model(network):
     seed, array = 3, chain_input(network, 3)
     values, found = ChainValues(network, seed), reference_chain(network, seed, array)
@@ -184,21 +227,33 @@ def test_the_seed_decides():
 
 
 @pytest.mark.nightly
+@pytest.mark.parametrize("preset", ["ulx3s-85f", "ulx3s-pair", "ulx3s-mixed"])
+@pytest.mark.parametrize("name", ["resnet8", "ds-cnn", "autoencoder", *SOME, *GROUPS])
+def test_rtl_of_boards(name, preset):
+    network = load(name) if name not in ALL else ALL[name]
+    assert rtl_differs(network, PRESETS[preset], latency=100, stall_probability=0.1) == []
+
+
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     "options", [{"latency": 20}, {"latency": 400}, {"latency": 100, "stall_probability": 0.2}], ids=str
 )
-@pytest.mark.parametrize("name", [*TINY, *SOME, *WINDOWS])
+@pytest.mark.parametrize("name", [*TINY, *ALL])
 def test_rtl(name, options):
-    network = load(name) if name in TINY else (SOME | WINDOWS)[name]
-    program, array = compile_chain(BASE, network, seed=4, keep=True), chain_input(network, 4)
+    assert rtl_differs(load(name) if name in TINY else ALL[name], BASE, **options) == []
+
+
+def rtl_differs(network, config, **options):
+    """As ``differing``, on RTL."""
+    program, array = compile_chain(config, network, seed=4, keep=True), chain_input(network, 4)
     size = math.ceil(program.memory_bytes / (1 << 20)) << 20
-    device = open_device("rtl", BASE, memory_bytes=size, bytes_per_cycle=16, seed=4, **options)
+    device = open_device("rtl", config, memory_bytes=size, bytes_per_cycle=config.bus_bytes, seed=4, **options)
     try:
         found = execute(device, program, {INPUT: array}).tensors
     finally:
         device.close()
     expected = reference_chain(network, 4, array)
-    assert [name for name, tensor in found.items() if not np.array_equal(tensor, expected[name])] == []
+    return [name for name, tensor in found.items() if not np.array_equal(tensor, expected[name])]
 
 
 LARGE = conv(100, 100, 16, 16)
@@ -215,16 +270,16 @@ LARGE = conv(100, 100, 16, 16)
             "step 'stack1.conv1': activation_bytes = 32768 does not hold its 16384 bytes",
         ),
         (
-            PRESETS["small"],
-            WINDOWS["small"],
-            "step 't0': groups must be 1, or all channels with taps for the array's window",
+            BASE,
+            chain((4, 4, 16), conv(4, 4, 16, 32, 3, 1, 1, groups=4)),
+            "step 't0': a group must have as many inputs as outputs, and a number of them that divides 16, in one program",
         ),
         (
-            PRESETS["ulx3s-85f"],
-            load("resnet8"),
-            "config 'ulx3s-85f': a network as one program takes dma, and rows = columns",
+            PRESETS["ulx3s-mixed"],
+            load("mobilenet-v1-025"),
+            "step 'conv1': activation_bytes = 131072 does not hold its 73728 bytes",
         ),
-        (PRESETS["nano"], load("resnet8"), "config 'nano': a network as one program takes dma, and rows = columns"),
+        (PRESETS["nano"], load("resnet8"), "config 'nano': a network as one program takes dma"),
         (
             BASE,
             chain((1, 16), dense(16, 4, output="int32")),

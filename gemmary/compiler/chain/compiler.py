@@ -124,7 +124,8 @@ class Chain:
             return ProductStep
         if not fits_diagonal(self.config, operation):
             raise InputError(
-                f"step {step.name!r}: a group must have as many inputs as outputs, and divide {self.config.rows} channels, in one program"
+                f"step {step.name!r}: a group must have as many inputs as outputs, and a number of them that divides "
+                f"{self.config.rows}, in one program"
             )
         return DiagonalStep
 
