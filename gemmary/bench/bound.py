@@ -10,11 +10,12 @@ from .memory import Memory
 OUTPUT_BYTES = {"int8": 1, "int32": 4}
 
 
-def bound(config: Config, layer: Layer, memory: Memory) -> float:
+def bound(config: Config, layer: Layer, memory: Memory, array_cycles: int = 1) -> float:
     """max(padded tile cycles, bytes read / bandwidth, bytes written / bandwidth): each operand is read once, the result
-    written once. Everything else is overhead: latency, filling, draining, instructions, parameters, refetched operands."""
+    written once. Everything else is overhead: latency, filling, draining, instructions, parameters, refetched operands.
+    ``array_cycles``: those of the array in a cycle."""
     rate = memory.rate(config)
-    return max(tile_cycles(config, layer), bytes_read(layer) / rate, bytes_written(layer) / rate)
+    return max(tile_cycles(config, layer) / array_cycles, bytes_read(layer) / rate, bytes_written(layer) / rate)
 
 
 def tile_cycles(config: Config, layer: Layer) -> int:

@@ -27,6 +27,7 @@ class Cache:
     def key(self, task: Task | NetworkTask, problem: Problem | NetworkProblem) -> str:
         program, digest = problem.program, hashlib.sha256()
         facts = [task.device, task.config.identity, asdict(task.memory), task.memory.stalls and task.seed]
+        facts.append(task.clocks.compute_ratio)
         digest.update(json.dumps([facts, self._sources[task.device]]).encode())
         for address, data in program.constants:
             digest.update(address.to_bytes(8, "little") + data)

@@ -23,29 +23,42 @@ MEBIBYTE = 1 << 20
 def measure(task: Task, cache: Cache | None = None, progress: Callable[[int], None] | None = None) -> Row:
     """Compiles the layer and runs it on the task's device, unless ``cache`` has the outcome. A layer that cannot be compiled
     is a row with an ``error``. ``progress`` is called with the cycles simulated so far."""
-    least = bound(task.config, task.layer, task.memory)
+    least = bound(task.config, task.layer, task.memory, task.clocks.array_cycles)
     try:
         problem = Problem.of(task)
     except InputError as error:
         return Row.of(task, least, error=str(error))
-    timing = task.memory.timing(task.config)
-    program = problem.program
-    runs = [run for layer in program.layers for run in layer.runs]
-    expected = _sum([estimate(timing, run.code, program.code_address) for run in runs])
-    measured = {"model_cycles": expected.cycles}
-    useful, report = task.layer.macs / task.config.macs_per_cycle, None
+    return Row.of(task, least, **figures(task, problem, task.layer.macs, cache, progress))
+
+
+def figures(
+    task: Task | NetworkTask, problem: Problem | NetworkProblem, macs: int, cache: Cache | None, progress=None
+) -> dict:
+    """What the device and the cycle model say of the problem, by the names of a Row."""
+    found, report, expected = {}, None, expectation(task, problem)
+    if expected:
+        found["model_cycles"] = expected.cycles
     if task.device == "model":
-        measured["cycles"] = expected.cycles
+        found["cycles"] = expected.cycles
     else:
         outcome = run(task, problem, cache, progress)
         report = Report(**outcome["report"])
-        measured |= {name: outcome[name] for name in ("mismatches", "seconds")}
-        measured["instructions"] = report.instructions
+        found |= {name: outcome[name] for name in ("mismatches", "seconds")}
+        found["instructions"] = report.instructions
         if report.cycles:
-            measured |= {name: getattr(report, name) for name in ("cycles", "read_bytes", "write_bytes")}
-    if "cycles" in measured:
-        measured["lost"] = lost_cycles(expected, useful, report)
-    return Row.of(task, least, **measured)
+            found |= {name: getattr(report, name) for name in ("cycles", "read_bytes", "write_bytes")}
+    if "cycles" in found and expected:
+        found["lost"] = lost_cycles(expected, macs / task.macs_per_cycle, report)
+    return found
+
+
+def expectation(task: Task | NetworkTask, problem: Problem | NetworkProblem) -> Estimate | None:
+    """What the cycle model says; None with two clocks, of which it knows nothing."""
+    if task.clocks.compute_ratio:
+        return None
+    timing, program = task.memory.timing(task.config), problem.program
+    runs = [run for layer in program.layers for run in layer.runs]
+    return _sum([estimate(timing, run.code, program.code_address) for run in runs])
 
 
 def run(task: Task | NetworkTask, problem: Problem | NetworkProblem, cache: Cache | None, progress=None) -> dict:
@@ -58,6 +71,7 @@ def run(task: Task | NetworkTask, problem: Problem | NetworkProblem, cache: Cach
         memory = task.memory
         options |= {"latency": memory.latency, "bytes_per_cycle": memory.rate(task.config), "seed": task.seed}
         options |= {"stall_probability": memory.stalls, "progress": progress}
+        options["compute_ratio"] = task.clocks.compute_ratio
     device = open_device(task.device, task.config, **options)
     try:
         begin = time.perf_counter()

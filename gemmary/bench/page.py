@@ -17,7 +17,8 @@ COLUMNS = (
     Column("batch", ",d"),
     Column("MACs", ",d"),
     Column("cycles", ",d"),
-    Column("utilization", ".2%", "MACs / (cycles x multipliers)"),
+    Column("GOPS", ".2f", "of multiply-accumulates, two operations each"),
+    Column("utilization", ".2%", "MACs / (cycles x MACs a cycle)"),
     Column("of bound", ".2%", "bound / cycles"),
     Column("model", "+.2%", "cycles of the model / cycles − 1"),
     Column("≠", ",d", "elements that differ from NumPy"),
@@ -31,18 +32,31 @@ FIELDS = (
     "batch",
     "macs",
     "cycles",
+    "gops",
     "utilization",
     "roofline_efficiency",
     "model_error",
 )
 
 
+def is_fused(total: dict) -> bool:
+    """Whether there are figures of the network as one program."""
+    return total["fused_cycles"] is not None or total["fused_model_cycles"] is not None
+
+
+def clocks_text(clocks: dict) -> str:
+    """Of a report, to stand behind what its memory is."""
+    mhz, ratio = clocks["mhz"], clocks["compute_ratio"]
+    clock = f", clock of {mhz:g} MHz" if mhz else ""
+    return clock + (f", that of the tensor engine {ratio} times as fast" if ratio else "")
+
+
 def bench_page(report: dict) -> str:
     """The report of ``gemmary bench`` as a page."""
     memory, rows = report["memory"], report["rows"]
     lead = (
-        f"Preset {report['preset']}: {report['macs_per_cycle']} multipliers. Memory: {memory['bytes_per_cycle']:g} bytes a "
-        f"cycle each way, latency {memory['latency']}. Device: {report['device']}. Cycles run from the first fetch to the last "
+        f"Preset {report['preset']}: {report['macs_per_cycle']} MACs a cycle. Memory: {memory['bytes_per_cycle']:g} bytes a "
+        f"cycle each way, latency {memory['latency']}{clocks_text(report['clocks'])}. Device: {report['device']}. Cycles run from the first fetch to the last "
         "write response."
     )
     parts = [
@@ -105,23 +119,33 @@ def _roofline(report: dict) -> str:
 
 def _networks(report: dict) -> str:
     columns = (
-        Column("network"), Column("layers", "d"), Column("MACs", ",d"), Column("cycles", ",d"), Column("utilization", ".2%"),
-        Column("of bound", ".2%"), Column("model", "+.2%"), Column("≠", ",d"), Column("not compiled", "d"),
+        Column("network"), Column("layers", "d"), Column("MACs", ",d"), Column("cycles", ",d"), Column("GOPS", ".2f"),
+        Column("utilization", ".2%"), Column("of bound", ".2%"), Column("model", "+.2%"), Column("≠", ",d"), Column("not compiled", "d"),
     )  # fmt: skip
-    fields = ("network", "layers", "macs", "cycles", "utilization", "roofline_efficiency", "model_error", "mismatches")
+    fields = (
+        "network",
+        "layers",
+        "macs",
+        "cycles",
+        "gops",
+        "utilization",
+        "roofline_efficiency",
+        "model_error",
+        "mismatches",
+    )
     return table(columns, [[*(t[field] for field in fields), len(t["missing"])] for t in report["networks"]])
 
 
 def _fused(report: dict) -> str:
     """Networks that were measured as one program."""
-    found = [total for total in report["networks"] if total["fused_model_cycles"] is not None]
+    found = [total for total in report["networks"] if is_fused(total)]
     if not found:
         return ""
     columns = (
-        Column("network"), Column("cycles", ",d"), Column("utilization", ".2%"), Column("of bound", ".2%"),
+        Column("network"), Column("cycles", ",d"), Column("GOPS", ".2f"), Column("utilization", ".2%"), Column("of bound", ".2%"),
         Column("model", "+.2%"), Column("instructions", ",d"), Column("≠", ",d"),
     )  # fmt: skip
-    fields = ("cycles", "utilization", "roofline_efficiency", "model_error", "instructions", "mismatches")
+    fields = ("cycles", "gops", "utilization", "roofline_efficiency", "model_error", "instructions", "mismatches")
     figures = table(columns, [[t["network"], *(t[f"fused_{field}"] for field in fields)] for t in found])
     bars = [
         (t["network"], {NAMES[cause]: t["fused_lost"][cause] / t["fused_cycles"] for cause in CAUSES})

@@ -7,6 +7,7 @@ from pathlib import Path
 from .. import __version__
 from ..config import Config
 from ..errors import InputError
+from .clocks import Clocks
 from .memory import Memory
 from .row import Fused, Row, Totals, network_totals
 
@@ -15,12 +16,19 @@ REPORT = 1
 
 
 def make_report(
-    config: Config, memory: Memory, device: str, rows: list[Row], wall_s: float, fused: dict[str, Fused] | None = None
+    config: Config,
+    memory: Memory,
+    clocks: Clocks,
+    device: str,
+    rows: list[Row],
+    wall_s: float,
+    fused: dict[str, Fused] | None = None,
 ) -> dict:
     """What report.json holds; docs/bench.md explains it. Errors and mismatches make ``passed`` false; a network that cannot be one
     program does not."""
     fused = fused or {}
-    totals: list[Totals] = network_totals(rows, config.macs_per_cycle, fused)
+    peak = config.macs_per_cycle * clocks.array_cycles
+    totals: list[Totals] = network_totals(rows, peak, fused)
     measured = [*rows, *fused.values()]
     errors = [abs(row.model_error) for row in rows if row.model_error is not None]
     return {
@@ -28,7 +36,8 @@ def make_report(
         "gemmary": __version__,
         "preset": config.name,
         "config": asdict(config),
-        "macs_per_cycle": config.macs_per_cycle,
+        "macs_per_cycle": peak,
+        "clocks": asdict(clocks),
         "memory": asdict(memory) | {"bytes_per_cycle": memory.rate(config)},
         "device": device,
         "passed": not any(row.error for row in rows) and not any(each.mismatches for each in measured),
@@ -38,9 +47,15 @@ def make_report(
         "model_error_worst": max(errors) if errors else None,
         "wall_s": round(wall_s, 3),
         "simulation_s": round(sum(each.seconds or 0 for each in measured), 3),
-        "networks": [total.as_dict() for total in totals],
-        "rows": [_rounded(row.as_dict()) for row in rows],
+        "networks": [_with_gops(total.as_dict(), clocks) for total in totals],
+        "rows": [_with_gops(_rounded(row.as_dict()), clocks) for row in rows],
     }
+
+
+def _with_gops(figures: dict, clocks: Clocks) -> dict:
+    """``gops``, and ``fused_gops`` of a network; None without a clock or cycles."""
+    names = [name for name in figures if name.endswith("cycles") and "model" not in name]
+    return figures | {name.replace("cycles", "gops"): clocks.gops(figures["macs"], figures[name]) for name in names}
 
 
 def write_report(folder: Path, name: str, text: str) -> Path:

@@ -49,7 +49,7 @@ class Row:
         """Of a layer that took ``cycles``, with all that follows from it."""
         layer, cycles, model = task.layer, measured.get("cycles"), measured.get("model_cycles")
         if cycles:
-            measured["utilization"] = layer.macs / (cycles * task.config.macs_per_cycle)
+            measured["utilization"] = layer.macs / (cycles * task.macs_per_cycle)
             measured["roofline_efficiency"] = bound / cycles
             if task.device != "model" and model:
                 measured["model_error"] = model / cycles - 1

@@ -20,7 +20,9 @@ on one core."""
 
 def expected_seconds(tasks: list[Task], jobs: int) -> float:
     """About how long ``measure_all`` takes on RTL with nothing measured before, from the bounds of the layers."""
-    each = [PREPARED + bound(task.config, task.layer, task.memory) / SIMULATED for task in tasks]
+    each = [
+        PREPARED + bound(task.config, task.layer, task.memory, task.clocks.array_cycles) / SIMULATED for task in tasks
+    ]
     return max(sum(each) / jobs, *each)
 
 

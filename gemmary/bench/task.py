@@ -5,13 +5,34 @@ from dataclasses import dataclass, field, replace
 from ..config import Config
 from ..errors import InputError
 from ..workloads import Layer, Network, suite
+from .clocks import Clocks
 from .memory import Memory
 
 DEVICES = ("rtl", "model", "emulator")
 
 
+class Measurement:
+    """What a layer and a network have in common. InputError for what cannot be measured."""
+
+    def __post_init__(self):
+        if self.device not in DEVICES:
+            raise InputError(f"device must be one of {', '.join(DEVICES)}, not {self.device!r}")
+        if not self.config.dma:
+            raise InputError(f"preset {self.config.name} has no DMA: bench takes one that has")
+        if self.seed < 0:
+            raise InputError(f"seed must not be negative: {self.seed}")
+        if self.clocks.compute_ratio and self.device != "rtl":
+            raise InputError(f"device {self.device!r} knows one clock: a compute ratio is for rtl")
+        self.memory.rate(self.config)
+
+    @property
+    def macs_per_cycle(self) -> int:
+        """At most, in a cycle as they are counted."""
+        return self.config.macs_per_cycle * self.clocks.array_cycles
+
+
 @dataclass(frozen=True)
-class Task:
+class Task(Measurement):
     """``layer`` of ``suite`` (a network's name, or "layer") on ``config``, on one of DEVICES. InputError for another one."""
 
     suite: str
@@ -20,13 +41,11 @@ class Task:
     memory: Memory = field(default_factory=Memory)
     device: str = "rtl"
     seed: int = 0
-
-    def __post_init__(self):
-        _check(self)
+    clocks: Clocks = field(default_factory=Clocks)
 
 
 @dataclass(frozen=True)
-class NetworkTask:
+class NetworkTask(Measurement):
     """``network`` as one program; all else is as for a Task."""
 
     network: Network
@@ -34,19 +53,7 @@ class NetworkTask:
     memory: Memory = field(default_factory=Memory)
     device: str = "rtl"
     seed: int = 0
-
-    def __post_init__(self):
-        _check(self)
-
-
-def _check(task: Task | NetworkTask) -> None:
-    if task.device not in DEVICES:
-        raise InputError(f"device must be one of {', '.join(DEVICES)}, not {task.device!r}")
-    if not task.config.dma:
-        raise InputError(f"preset {task.config.name} has no DMA and no counters: bench takes one that has")
-    if task.seed < 0:
-        raise InputError(f"seed must not be negative: {task.seed}")
-    task.memory.rate(task.config)
+    clocks: Clocks = field(default_factory=Clocks)
 
 
 def whole_networks(names: list[str], **common) -> list[NetworkTask]:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from rich.table import Table
 
-from ..bench import Memory, Task
+from ..bench import Clocks, Memory, Task
 from ..bench.cache import Cache
 from ..bench.fused import measure_network
-from ..bench.page import bench_page
+from ..bench.page import bench_page, clocks_text, is_fused
 from ..bench.report import as_json, make_report, write_report
 from ..bench.suite import check_jobs, expected_seconds
 from ..bench.task import DEVICES, tasks_of, whole_networks
@@ -65,6 +65,15 @@ def register(subparsers) -> None:
     memory.add_argument(
         "--stalls", type=float, default=0.0, metavar="P", help="probability that a channel pauses (rtl)"
     )
+    clocks = parser.add_argument_group("clocks")
+    clocks.add_argument("--clock", type=float, metavar="MHZ", help="of all but the tensor engine: gives GOPS")
+    clocks.add_argument(
+        "--compute-ratio",
+        type=int,
+        default=0,
+        metavar="N",
+        help="the tensor engine has a clock of its own, N times as fast (rtl)",
+    )
     parser.set_defaults(run=run)
 
 
@@ -79,8 +88,8 @@ def run(options: argparse.Namespace) -> int:
     fused = {
         task.network.name: measure_network(task, cache) for task in whole_networks(_suites(options), **_common(options))
     }
-    config, memory = tasks[0].config, tasks[0].memory
-    report = make_report(config, memory, options.device, rows, time.perf_counter() - begin, fused)
+    task = tasks[0]
+    report = make_report(task.config, task.memory, task.clocks, task.device, rows, time.perf_counter() - begin, fused)
     path = write_report(options.output, "report.json", as_json(report))
     page = write_report(options.output, "index.html", bench_page(report))
     if options.json:
@@ -101,7 +110,9 @@ def _suites(options: argparse.Namespace) -> list[str]:
 def _common(options: argparse.Namespace) -> dict:
     """What all tasks share."""
     memory = Memory(options.latency, options.bytes_per_cycle, options.stalls)
-    return {"config": preset(options.preset), "memory": memory, "device": options.device, "seed": options.seed}
+    clocks = Clocks(options.clock, options.compute_ratio)
+    shared = {"device": options.device, "seed": options.seed}
+    return {"config": preset(options.preset), "memory": memory, "clocks": clocks, **shared}
 
 
 def _forecast(tasks: list[Task], jobs: int) -> str:
@@ -118,10 +129,13 @@ def _some(number: int, what: str) -> str:
 def _show(report: dict, paths: list[Path]) -> None:
     out = console()
     title = f"{report['device']}, preset {report['preset']}, latency {report['memory']['latency']}, "
-    title += f"{report['memory']['bytes_per_cycle']:g} bytes a cycle"
+    title += f"{report['memory']['bytes_per_cycle']:g} bytes a cycle" + clocks_text(report["clocks"])
     table = Table(title=title, title_justify="left", title_style="bold")
     table.add_column("layer", no_wrap=True)
-    for column in ("MACs", "cycles", "used", "of bound", "model", "lost most to", "≠"):
+    columns = ["MACs", "cycles", "used", "of bound", "model", "lost most to", "≠"]
+    if clocked := report["clocks"]["mhz"] is not None:
+        columns.insert(2, "GOPS")
+    for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
     suite = None
     for row in report["rows"]:
@@ -129,13 +143,13 @@ def _show(report: dict, paths: list[Path]) -> None:
             suite = row["suite"]
             table.add_section()
             total = next(total for total in report["networks"] if total["network"] == suite)
-            table.add_row(*_cells(suite, total), style="bold")
-            if total["fused_model_cycles"] is not None:
+            table.add_row(*_cells(suite, total, clocked), style="bold")
+            if is_fused(total):
                 fused = {
                     name.removeprefix("fused_"): value for name, value in total.items() if name.startswith("fused_")
                 }
-                table.add_row(*_cells("  as one program", fused | {"macs": total["macs"]}), style="bold")
-        table.add_row(*_cells("  " + row["layer"], row))
+                table.add_row(*_cells("  as one program", fused | {"macs": total["macs"]}, clocked), style="bold")
+        table.add_row(*_cells("  " + row["layer"], row, clocked))
     out.print(table)
     for row in report["rows"]:
         if row["error"]:
@@ -154,7 +168,7 @@ def _show(report: dict, paths: list[Path]) -> None:
     )
 
 
-def _cells(name: str, figures: dict) -> tuple[str, ...]:
+def _cells(name: str, figures: dict, clocked: bool) -> tuple[str, ...]:
     def shown(key: str, form: str) -> str:
         return "–" if figures[key] is None else format(figures[key], form)
 
@@ -166,4 +180,5 @@ def _cells(name: str, figures: dict) -> tuple[str, ...]:
         shown("roofline_efficiency", ".2%"),
         shown("model_error", "+.2%"),
     )
-    return name, shown("macs", ","), shown("cycles", ","), *ratios, most, shown("mismatches", ",")
+    gops = (shown("gops", ".1f"),) if clocked else ()
+    return name, shown("macs", ","), shown("cycles", ","), *gops, *ratios, most, shown("mismatches", ",")
