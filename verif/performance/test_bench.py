@@ -6,9 +6,12 @@ import re
 import pytest
 
 from gemmary import cli
-from gemmary.bench import measure
+from gemmary.bench import Clocks, Task, measure
+from gemmary.bench.measure import measure as measure_layer
 from gemmary.bench.problem import NetworkProblem, Problem
 from gemmary.bench.row import CAUSES
+from gemmary.workloads import parse
+from verif.configs import TINY
 
 LAYER = ("--layer", "matmul:20,30,40")
 FIELDS = (
@@ -141,6 +144,32 @@ def test_emulator_has_no_cycles(run):
     assert row["mismatches"] == 0 and row["cycles"] is row["utilization"] is row["lost"] is None
 
 
+def test_gops(run, tmp_path):
+    """Two operations a MAC, of layers, networks, and networks as one program; without a clock none are said."""
+    arguments = "bench", "--suite", "autoencoder", "--device", "model"
+    report = json.loads(run(*arguments, "--clock", 30, "--json")[1])
+    (total,) = report["networks"]
+    for macs, cycles, gops in (
+        (total["macs"], total["cycles"], total["gops"]),
+        (total["macs"], total["fused_cycles"], total["fused_gops"]),
+        *((row["macs"], row["cycles"], row["gops"]) for row in report["rows"]),
+    ):
+        assert gops == pytest.approx(macs / (cycles / 30e6) * 2 / 1e9)
+    shown = run(*arguments, "--clock", 30)[1]
+    assert "GOPS" in shown and "clock of 30 MHz" in shown and "GOPS" in (tmp_path / "index.html").read_text()
+    assert json.loads(run(*arguments, "--json")[1])["networks"][0]["gops"] is None and "GOPS" not in run(*arguments)[1]
+
+
+def test_two_clocks():
+    """Cycles are those of the slower clock, the most that can be done in one is more, and the cycle model is silent."""
+    layer = parse("matmul:64,64,64")
+    one, two = (measure_layer(Task("layer", layer, TINY, clocks=Clocks(None, ratio))) for ratio in (0, 4))
+    assert two.mismatches == one.mismatches == 0 and two.cycles < one.cycles
+    assert two.utilization == pytest.approx(layer.macs / (two.cycles * 4 * TINY.macs_per_cycle))
+    assert two.bound < one.bound and two.roofline_efficiency == pytest.approx(two.bound / two.cycles)
+    assert two.model_cycles is two.model_error is two.lost is None and one.model_cycles
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -156,6 +185,9 @@ def test_emulator_has_no_cycles(run):
         (("--stalls", 1), "below 1"),
         (("--jobs", 0), "jobs must be"),
         (("--seed", -1), "seed must"),
+        (("--clock", 0), "clock must be above 0"),
+        (("--compute-ratio", 17), "compute ratio must be"),
+        (("--compute-ratio", 2), "knows one clock"),
     ],
 )
 def test_bad_input_is_one_sentence(run, arguments, words):

@@ -38,6 +38,10 @@ def test_with_counters_they_add_up_to_what_was_measured():
     assert sum(lost.values()) == pytest.approx(1100 - 512)
 
 
+def test_a_machine_without_counters_does_not_say():
+    assert lost_cycles(Estimate(1000, {}, 600, {"load": 400}), 512.0, Report(1, 1100)) is None
+
+
 def test_causes():
     assert model("matmul:17,16,16").lost["padding"] == 0
     assert model("matmul:64,17,16").lost["padding"] == 64 * 2 - 64 * 17 * 16 / 256

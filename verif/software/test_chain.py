@@ -133,9 +133,7 @@ def test_every_tensor_of_the_tiny_networks_on_boards(name, preset):
 @pytest.mark.parametrize("name", ALL)
 def test_fewer_columns_than_rows(name, columns):
     """And no window: an activation word is eight, four, or one of the vector engine's."""
-    config = replace(
-        BASE, rows=32, columns=columns, lanes=columns, bus_bytes=4, window_line=0, parameter_rows=128
-    )
+    config = replace(BASE, rows=32, columns=columns, lanes=columns, bus_bytes=4, window_line=0, parameter_rows=128)
     assert not differing(ALL[name], config, 2)
 
 
