@@ -46,7 +46,8 @@ def figures(
         found |= {name: outcome[name] for name in ("mismatches", "seconds")}
         found["instructions"] = report.instructions
         if report.cycles:
-            found |= {name: getattr(report, name) for name in ("cycles", "read_bytes", "write_bytes")}
+            names = ("cycles", "read_bytes", "write_bytes") if report.counters else ("cycles",)
+            found |= {name: getattr(report, name) for name in names}
     if "cycles" in found and expected:
         found["lost"] = lost_cycles(expected, macs / task.macs_per_cycle, report)
     return found
