@@ -4,6 +4,7 @@ PRESET ?=
 BOARD  ?=
 SEED   ?=
 SEEDS  ?=
+COMPUTE_MHZ ?=
 SUITE  ?=
 JOBS   ?= auto
 SIM    ?= verilator icarus
@@ -31,7 +32,7 @@ help: ## print this list
 	@echo "  test and regress take SIM=verilator or SIM=icarus (default: both), K=pattern,"
 	@echo "  WAVES=1 and JOBS=n (default: one a core); verilog takes PRESET=name and"
 	@echo "  TWO_CLOCKS=1 (a clock of its own for the tensor engine: build/verilog/PRESET-two-clocks.v); fpga and bitstream"
-	@echo "  take BOARD=name (default: ulx3s-85f), PRESET=name, SEED=n and SEEDS=n (how many to try); bench takes SUITE=names"
+	@echo "  take BOARD=name (default: ulx3s-85f), PRESET=name, SEED=n, SEEDS=n (how many to try) and COMPUTE_MHZ=n; bench takes SUITE=names"
 	@echo "  (default: all), sweep too (default: tiny); both take PRESET=name. JOBS=n bounds all of these."
 
 venv: $(VENV)/test.stamp ## make .venv with everything that sim, test and lint need
@@ -85,7 +86,7 @@ clean: ## remove what was built; .venv stays
 
 APART = $(filter-out 0,$(TWO_CLOCKS))
 BENCH_JOBS = $(if $(filter-out auto,$(JOBS)),--jobs $(JOBS))
-FPGA = $(BIN)/python -m scripts.fpga $(if $(BOARD),--board "$(BOARD)") $(if $(PRESET),--preset "$(PRESET)") $(if $(SEED),--seed "$(SEED)") $(if $(SEEDS),--seeds "$(SEEDS)") $(BENCH_JOBS)
+FPGA = $(BIN)/python -m scripts.fpga $(if $(BOARD),--board "$(BOARD)") $(if $(PRESET),--preset "$(PRESET)") $(if $(SEED),--seed "$(SEED)") $(if $(SEEDS),--seeds "$(SEEDS)") $(if $(COMPUTE_MHZ),--compute-mhz "$(COMPUTE_MHZ)") $(BENCH_JOBS)
 PYTEST = $(BIN)/pytest -n $(JOBS) --dist worksteal --durations=10 $(if $(K),-k "$(K)")
 
 # --- The examples, and what each needs ---

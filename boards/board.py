@@ -55,6 +55,15 @@ class Board:
             chip = dataclasses.replace(chip, route_options=(*chip.route_options, *chip.fast_options))
         return dataclasses.replace(self, compute_mhz=compute_mhz, chip=chip)
 
+    def computing(self, config: Config, mhz: Fraction) -> "Board":
+        """The board with another clock for the tensor engine of ``config``. InputError where that has none of its own."""
+        if config.name not in self.compute_clocks:
+            known = ", ".join(self.compute_clocks) or "no preset"
+            raise InputError(
+                f"COMPUTE_MHZ is for presets whose tensor engine has a clock of its own on {self.name} ({known}), not {config.name}"
+            )
+        return dataclasses.replace(self, compute_clocks={**self.compute_clocks, config.name: mhz})
+
     def config(self, name: str | None = None) -> Config:
         """The preset called ``name`` (default: the board's own). InputError if there is none or the board cannot have it."""
         config = preset(name or self.preset)

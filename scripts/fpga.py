@@ -10,6 +10,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 
 from rich.console import Console
@@ -41,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         chosen = board(options.board)
         config = chosen.config(options.preset or None)
+        if options.compute_mhz:
+            chosen = chosen.computing(config, Fraction(number("COMPUTE_MHZ", options.compute_mhz, 1, 400)))
         jobs = number("JOBS", options.jobs, 1, 64) if options.jobs else None
         build = Build(chosen, config, seeds(options.seed, options.seeds, chosen.seed), jobs=jobs)
         report = build.fpga()
@@ -80,6 +83,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--preset", default="", help=f"{', '.join(PRESETS)} (default: the board's own)")
     parser.add_argument("--seed", default="", help="of place and route (default: the board's own)")
     parser.add_argument("--seeds", default="", help="how many seeds to try, from --seed on (default: 1)")
+    parser.add_argument(
+        "--compute-mhz", default="", help="clock of the tensor engine, where it has its own (default: the board's)"
+    )
     parser.add_argument("--jobs", default="", help="how many at a time (default: as cores and memory allow)")
     parser.add_argument("--json", action="store_true", help="print the report")
     return parser.parse_args(arguments)

@@ -243,11 +243,22 @@ def test_a_failing_tool_is_status_1(flow, capsys):
         (["--seed", "-1"], "SEED = '-1' must be"),
         (["--seeds", "0"], "SEEDS = '0' must be a whole number from 1 to 100"),
         (["--jobs", "many"], "JOBS = 'many' must be"),
+        (["--compute-mhz", "fast", "--preset", "ulx3s-pair"], "COMPUTE_MHZ = 'fast' must be"),
+        (["--compute-mhz", "120"], "clock of its own on ulx3s-85f (ulx3s-pair, ulx3s-mixed), not ulx3s-85f"),
+        (["--compute-mhz", "117", "--preset", "ulx3s-mixed"], "no divider of the ECP5 PLL makes 30 and 117 MHz"),
     ],
 )
 def test_bad_input_is_status_2(capsys, arguments, named):
     assert fpga.main(["fpga", *arguments]) == 2
     assert named in capsys.readouterr().err
+
+
+def test_another_clock_of_the_tensor_engine():
+    chosen = board("ulx3s-85f")
+    mixed, pair = (preset(name) for name in ("ulx3s-mixed", "ulx3s-pair"))
+    other = chosen.computing(mixed, Fraction(120))
+    assert other.of(mixed).compute_mhz == 120 and chosen.of(mixed).compute_mhz == 105
+    assert other.of(pair).compute_mhz == chosen.of(pair).compute_mhz
 
 
 def test_a_clock_without_a_constraint_is_not_met():
