@@ -37,7 +37,7 @@ def chain(shape, *operations, name="net"):
 
 
 def conv(height, width, cin, cout, kernel=1, stride=1, padding=0, **options):
-    kernel, stride = (kernel,) * 2, (stride,) * 2
+    kernel, stride = (each if isinstance(each, tuple) else (each,) * 2 for each in (kernel, stride))
     padding = padding if isinstance(padding, tuple) else (padding,) * 4
     sizes = {"height": height, "width": width, "cin": cin, "cout": cout}
     return Conv(name="conv", **sizes, kernel=kernel, stride=stride, padding=padding, **options)
@@ -98,18 +98,50 @@ WINDOWS = {
 }
 
 
+UPON = {
+    "windows": chain(
+        (16, 20, 3),
+        conv(16, 20, 3, 8, 3, 1, 1),
+        conv(16, 20, 8, 8, 3, 1, 1),
+        conv(16, 20, 8, 5),
+        Mean(16, 20, (16, 20, 5)),
+    ),
+    "windows that share tiles": chain((13, 16, 8), conv(13, 16, 8, 8, 3, 1, 1), conv(13, 16, 8, 8, 5, 2, 2)),
+    "the input itself": chain(
+        (16, 20, 8), conv(16, 20, 8, 8, 1), (conv(16, 20, 8, 8, 3, 1, 1)), conv(16, 20, 8, 40, 2, 2)
+    ),
+    "groups": chain(
+        (16, 20, 3),
+        conv(16, 20, 3, 8, 1),
+        conv(16, 20, 8, 8, 3, 1, 1, groups=8),
+        conv(16, 20, 8, 8, 5, 1, 2, groups=2),
+        conv(16, 20, 8, 70, 4, 4),
+    ),
+    "fewer lines": chain(
+        (20, 16, 3), conv(20, 16, 3, 8, 3, 1, 1), conv(20, 16, 8, 8, 3, (1, 2), 1), conv(20, 8, 8, 30, 3, 2)
+    ),
+    "residual": chain(
+        (20, 16, 3),
+        conv(20, 16, 3, 8, 3, 1, 1),
+        conv(20, 16, 8, 8, 1, 2),
+        conv(10, 8, 8, 8, 3, 1, 1),
+        (conv(10, 8, 8, 8, residual=True), "t2", "t1"),
+    ),
+}
+
+
 ALL = SOME | WINDOWS | GROUPS
 
 
-def differing(network, config, seed=0, **options):
-    """Names of the tensors of ``network`` that the emulator gets wrong, its engines taking turns at random. The program is a sound one
-    by the checker."""
+def differing(network, config, seed=0, *, keep=True):
+    """Names of the tensors of ``network`` (not ``keep``: the last one) that the emulator gets wrong, its engines taking turns at random.
+    The program is a sound one by the checker."""
     array = chain_input(network, seed)
     expected = reference_chain(network, seed, array)
-    program = compile_chain(config, network, seed=seed, keep=True, **options)
+    program = compile_chain(config, network, seed=seed, keep=keep)
     assert check_program(program) == []
     found = execute_interleaved(program, {INPUT: array}, np.random.default_rng(seed))
-    assert found.keys() == expected.keys() - {INPUT}
+    assert found.keys() == (expected.keys() - {INPUT} if keep else {network.steps[-1].name})
     return [name for name, tensor in found.items() if not np.array_equal(tensor, expected[name])]
 
 
@@ -135,6 +167,19 @@ def test_fewer_columns_than_rows(name, columns):
     """And no window: an activation word is eight, four, or one of the vector engine's."""
     config = replace(BASE, rows=32, columns=columns, lanes=columns, bus_bytes=4, window_line=0, parameter_rows=128)
     assert not differing(ALL[name], config, 2)
+
+
+@pytest.mark.parametrize("name", UPON)
+def test_results_upon_their_inputs(name):
+    """Where there is room for one of them only. Kept tensors, which lie apart, do not fit."""
+    config = replace(BASE, rows=32, columns=8, lanes=8, bus_bytes=4, window_line=0, activation_bytes=16 << 10)
+    with pytest.raises(InputError, match="activation_bytes = 16384 does not hold"):
+        compile_chain(config, UPON[name], keep=True)
+    assert not any(differing(UPON[name], config, seed, keep=False) for seed in range(3))
+
+
+def test_a_tiny_network_that_has_no_room_for_two_tensors():
+    assert not differing(load("mobilenet-v1-025"), PRESETS["ulx3s-mixed"], keep=False)
 
 
 def test_parts_of_words_that_nothing_makes_are_filled_once():
@@ -202,7 +247,9 @@ def test_tensors_that_are_needed_together_lie_apart(name):
     source, placed = (-(-channels // 16), math.prod(positions)), {}
     for size in (1 << n for n in range(10, 20)):
         try:
-            placed = place_tensors(replace(BASE, activation_bytes=size), network, source)
+            placed = place_tensors(
+                replace(BASE, activation_bytes=size), network, source, [s.name for s in network.steps]
+            )
             break
         except InputError:
             continue
@@ -271,11 +318,6 @@ LARGE = conv(100, 100, 16, 16)
             BASE,
             chain((4, 4, 16), conv(4, 4, 16, 32, 3, 1, 1, groups=4)),
             "step 't0': a group must have as many inputs as outputs, and a number of them that divides 16, in one program",
-        ),
-        (
-            PRESETS["ulx3s-mixed"],
-            load("mobilenet-v1-025"),
-            "step 'conv1': activation_bytes = 131072 does not hold its 73728 bytes",
         ),
         (PRESETS["nano"], load("resnet8"), "config 'nano': a network as one program takes dma"),
         (

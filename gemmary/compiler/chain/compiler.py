@@ -91,7 +91,7 @@ class Chain:
         self.input = self._input()
         tensor = self.input
         shape = (tensor.span, tensor.runs) if isinstance(tensor, WindowTensor) else (tensor.words, tensor.positions)
-        self.tensors = place_tensors(config, network, shape)
+        self.tensors = place_tensors(config, network, shape, keep)
         self.loaded = 0  # positions of the input that are on the chip
         self.filled = {INPUT}  # tensors whose words have no part without a value
         self.last = network.steps[-1].name

@@ -1,5 +1,6 @@
 """Where the tensors of a chain lie on the chip, and what its weights, parameters and sums go through."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -8,7 +9,7 @@ import numpy as np
 from ...config import Config
 from ...errors import InputError
 from ...isa import Space
-from ...workloads import INPUT, Network
+from ...workloads import INPUT, Conv, Network, Step
 from ..builder import Region
 
 
@@ -51,28 +52,75 @@ class Resident:
         return self.words * self.positions
 
 
-def place_tensors(config: Config, network: Network, source: tuple[int, int]) -> dict[str, Resident]:
+def place_tensors(
+    config: Config, network: Network, source: tuple[int, int], keep: Sequence[str] = ()
+) -> dict[str, Resident]:
     """Every tensor in a place of its own from the step that makes it to the last one that reads it; the input has ``source`` (words,
-    positions). As far as possible a place is not taken as soon as it is free. InputError where the memory is too small."""
+    positions). As far as possible a place is not taken as soon as it is free. Where there is no room, a result takes the place of the
+    input of its step, line by line as that is read (``lead``); not one of ``keep``, which are stored while they are made, with all
+    their parts. InputError where the memory is too small."""
+    try:
+        return _place(config, network, source, keep, 0)
+    except InputError as error:
+        try:  # the input at the end: results begin before what they replace
+            return _place(config, network, source, keep, config.activation_words - prod(source))
+        except InputError:
+            raise error from None
+
+
+def _place(config, network, source, keep, begin: int) -> dict[str, Resident]:
+    """The first tensor lies at word ``begin`` or behind it."""
     last = {name: i for i, step in enumerate(network.steps) for name in step.reads}
-    placed, free, begin = {}, np.full(config.activation_words, -2), 0
+    placed, free = {}, np.full(config.activation_words, -2)
     sizes = {INPUT: source}
     for step in network.steps:
         *positions, channels = step.operation.output_shape
         sizes[step.name] = -(-channels // config.rows), prod(positions)
     for i, (name, (words, positions)) in enumerate(sizes.items(), -1):
         size = words * positions
-        starts = _starts(free < i, size)
-        if not len(starts):
+        if len(starts := _starts(free < i, size)):
+            start = next((s for s in starts if s >= begin), starts[0])
+        else:
+            step = network.steps[max(i, 0)]
+            replaced = placed[step.input] if name not in keep and last.get(step.input) == i else None
+            start = _start_upon(config, step, replaced, free < i, size) if replaced else None
+        if start is None:
             raise InputError(
                 f"network {network.name!r}, step {name!r}: activation_bytes = {config.activation_bytes} does not hold its "
                 f"{size * config.rows} bytes beside the tensors that are still needed"
             )
-        start = next((s for s in starts if s >= begin), starts[0])
         placed[name] = Resident(name, int(start), words, positions, config.rows // config.columns)
         free[start : start + size] = last.get(name, len(network.steps))
         begin = start + size
     return placed
+
+
+def _start_upon(config: Config, step: Step, replaced: Resident, free: np.ndarray, size: int) -> int | None:
+    """The last place for the result of ``step`` if it may lie upon ``replaced``, its input."""
+    ahead = lead(config, step, replaced)
+    if ahead is None:
+        return None
+    free[replaced.address : replaced.address + replaced.size] = True
+    starts = _starts(free, size)
+    starts = starts[starts <= replaced.address - ahead]
+    return starts[-1] if len(starts) else None
+
+
+def lead(config: Config, step: Step, source: Resident) -> int | None:
+    """How many words before ``source``, its input, the result of a convolution must begin, so that each of its lines lies upon what
+    no later one reads. None for what is not read once, line by line: by several column tiles, or through the array's window."""
+    operation = step.operation
+    if not isinstance(operation, Conv) or getattr(operation, "pool", None) or step.residual == step.input:
+        return None
+    height, width, channels = operation.output_shape
+    if channels > config.columns or (config.window_line and operation.groups > 1):
+        return None
+    if source.positions == operation.height * operation.width:
+        stride, top = operation.stride[0], operation.padding[0]
+        read = [min(max(0, y * stride - top), operation.height - 1) * operation.width for y in range(height)]
+    else:  # the input as windows, with which each line of the result has lines of its own
+        read = [y * source.positions // height for y in range(height)]
+    return max((y * width - read[y] for y in range(1, height)), default=0)
 
 
 def _starts(free: np.ndarray, size: int) -> np.ndarray:
