@@ -24,7 +24,7 @@ class Board:
     ``clock_mhz`` runs everything, or all but the tensor engine if there is ``compute_mhz``, which ``compute_clocks`` has by preset;
     ``baud`` divides it. ``memory_bytes``: RAM that stands for external memory (0: none, so only presets without DMA). ``seed``: of the router, unless another is asked for. ``platform`` makes the amaranth-boards
     platform and ``design`` the top for it. ``loader``: the name that openFPGALoader knows. ``finish`` changes Yosys' netlist
-    of a config after that of the chip has: it gives cells their places.
+    of a config after that of the chip has: it gives cells their places. ``pll`` raises InputError for two clocks that cannot be made.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Board:
     finish: Callable[[dict, Config], object] | None = None
     compute_mhz: Fraction | None = None
     compute_clocks: Mapping[str, Fraction] = field(default_factory=dict)
+    pll: Callable[[Fraction, Fraction], object] | None = None
 
     @cached_property
     def divisor(self) -> int:
@@ -56,12 +57,15 @@ class Board:
         return dataclasses.replace(self, compute_mhz=compute_mhz, chip=chip)
 
     def computing(self, config: Config, mhz: Fraction) -> "Board":
-        """The board with another clock for the tensor engine of ``config``. InputError where that has none of its own."""
+        """The board with another clock for the tensor engine of ``config``. InputError where that has none of its own, or cannot have
+        this one."""
         if config.name not in self.compute_clocks:
             known = ", ".join(self.compute_clocks) or "no preset"
             raise InputError(
                 f"COMPUTE_MHZ is for presets whose tensor engine has a clock of its own on {self.name} ({known}), not {config.name}"
             )
+        if self.pll:
+            self.pll(self.clock_mhz, mhz)
         return dataclasses.replace(self, compute_clocks={**self.compute_clocks, config.name: mhz})
 
     def config(self, name: str | None = None) -> Config:

@@ -1,6 +1,7 @@
 """ULX3S with an ECP5 85F: block RAM as external memory, host link on the USB connector US1."""
 
 from fractions import Fraction
+from functools import partial
 
 from amaranth import ClockDomain, Elaboratable, Module, Signal
 from amaranth.lib import io
@@ -10,7 +11,7 @@ from gemmary.config import Config
 from hdl.accelerator import Accelerator, accelerator_of
 
 from .board import Board
-from .chips.ecp5 import BLOCKS, Ecp5Clock, PlacedDotProducts, ecp5
+from .chips.ecp5 import BLOCKS, Ecp5Clock, PlacedDotProducts, dividers, ecp5
 from .chips.ecp5_pairs import FastDotProduct, PlacedPairs, fits
 from .system import System
 from .ulx3s_floorplan import place
@@ -73,5 +74,6 @@ BOARD = Board(
     design=Ulx3s,
     loader="ulx3s",
     finish=place,
+    pll=partial(dividers, OSCILLATOR_MHZ),
     compute_clocks={"ulx3s-pair": Fraction(120), "ulx3s-mixed": Fraction(105)},
 )

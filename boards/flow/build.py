@@ -103,7 +103,8 @@ class Build:
 
     def _netlist(self) -> tuple[bool, float]:
         """Makes netlist.json unless it is there: whether it had to, and how many seconds it took then."""
-        recipe = [self.config.identity, self.board.name, self.tools.yosys.version, metadata.version("amaranth")]
+        recipe = [self.config.identity, self.board.name, str(self.board.compute_mhz)]
+        recipe += [self.tools.yosys.version, metadata.version("amaranth")]
         state = self._state() if self.netlist.exists() else {}
         sources = digest(recipe, source_texts())
         if state.get("sources") == sources:

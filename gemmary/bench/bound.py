@@ -13,7 +13,7 @@ OUTPUT_BYTES = {"int8": 1, "int32": 4}
 def bound(config: Config, layer: Layer, memory: Memory, array_cycles: int = 1) -> float:
     """max(padded tile cycles, bytes read / bandwidth, bytes written / bandwidth): each operand is read once, the result
     written once. Everything else is overhead: latency, filling, draining, instructions, parameters, refetched operands.
-    ``array_cycles``: those of the array in a cycle."""
+    ``array_cycles``: how many cycles the array has in one, where its clock is faster."""
     rate = memory.rate(config)
     return max(tile_cycles(config, layer) / array_cycles, bytes_read(layer) / rate, bytes_written(layer) / rate)
 

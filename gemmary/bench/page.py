@@ -48,7 +48,7 @@ def clocks_text(clocks: dict) -> str:
     """Of a report, to stand behind what its memory is."""
     mhz, ratio = clocks["mhz"], clocks["compute_ratio"]
     clock = f", clock of {mhz:g} MHz" if mhz else ""
-    return clock + (f", that of the tensor engine {ratio} times as fast" if ratio else "")
+    return clock + (f", tensor engine {ratio} times as fast" if ratio else "")
 
 
 def bench_page(report: dict) -> str:

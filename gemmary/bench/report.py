@@ -47,15 +47,16 @@ def make_report(
         "model_error_worst": max(errors) if errors else None,
         "wall_s": round(wall_s, 3),
         "simulation_s": round(sum(each.seconds or 0 for each in measured), 3),
-        "networks": [_with_gops(total.as_dict(), clocks) for total in totals],
-        "rows": [_with_gops(_rounded(row.as_dict()), clocks) for row in rows],
+        "networks": [_with_gops(total.as_dict(), clocks, peak) for total in totals],
+        "rows": [_rounded(_with_gops(row.as_dict(), clocks, peak)) for row in rows],
     }
 
 
-def _with_gops(figures: dict, clocks: Clocks) -> dict:
+def _with_gops(figures: dict, clocks: Clocks, peak: int) -> dict:
     """``gops``, and ``fused_gops`` of a network; None without a clock or cycles."""
-    names = [name for name in figures if name.endswith("cycles") and "model" not in name]
-    return figures | {name.replace("cycles", "gops"): clocks.gops(figures["macs"], figures[name]) for name in names}
+    used = {name: value for name, value in figures.items() if name.endswith("utilization")}
+    found = {name: None if value is None else clocks.gops(value * peak) for name, value in used.items()}
+    return figures | {name.replace("utilization", "gops"): gops for name, gops in found.items()}
 
 
 def write_report(folder: Path, name: str, text: str) -> Path:

@@ -46,7 +46,8 @@ def measure_all(tasks: list[Task], cache: Cache | None, jobs: int) -> Iterator[t
 def prepare(task: Task) -> None:
     """Builds what the device of ``task`` needs, once and before many processes ask for it."""
     if task.device != "model":
-        open_device(task.device, task.config, **({"memory_bytes": 1 << 20} if task.device == "rtl" else {})).close()
+        options = {"memory_bytes": 1 << 20, "compute_ratio": task.clocks.compute_ratio} if task.device == "rtl" else {}
+        open_device(task.device, task.config, **options).close()
 
 
 def check_jobs(jobs: int | None) -> int:

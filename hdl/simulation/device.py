@@ -130,15 +130,17 @@ class RtlDevice:
 
     def _run(self, program: bytes, address: int) -> Report:
         self.control.start(address, len(program), self.options.watchdog)
+        begin = self._access.cycles
         while self._access.advance(CHUNK_CYCLES) != Stop.INTERRUPT:
             pass
+        cycles = self._access.cycles - begin
         if error := self.control.error(address):
             self.control.soft_reset()
             raise error
         report = self.control.report()
         if self.config.counters:
             return report
-        return Report(len(program) // INSTRUCTION_BYTES, self._access.cycles)
+        return Report(len(program) // INSTRUCTION_BYTES, cycles)
 
     def _run_hosted(self, program: bytes) -> Report:
         instructions = self._host.run(program, self.options.watchdog)

@@ -253,6 +253,13 @@ def test_bad_input_is_status_2(capsys, arguments, named):
     assert named in capsys.readouterr().err
 
 
+def test_another_clock_is_another_build(flow):
+    for arguments, mhz in (((), 105), (("--compute-mhz", "120"), 120), ((), 105)):
+        assert fpga.main(["fpga", "--preset", "ulx3s-mixed", *arguments]) == 0
+        report = json.loads((flow / "ulx3s-85f" / "report.json").read_text())
+        assert report["compute_mhz"] == mhz and not report["cached"] and "yosys" in ran(flow)
+
+
 def test_another_clock_of_the_tensor_engine():
     chosen = board("ulx3s-85f")
     mixed, pair = (preset(name) for name in ("ulx3s-mixed", "ulx3s-pair"))

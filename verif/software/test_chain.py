@@ -178,6 +178,28 @@ def test_results_upon_their_inputs(name):
     assert not any(differing(UPON[name], config, seed, keep=False) for seed in range(3))
 
 
+@pytest.mark.parametrize(
+    ("config", "network"),
+    [
+        # A mean is written while several column tiles still read the input of the step that makes what it is taken of.
+        (
+            replace(BASE, activation_bytes=2048, window_line=0),
+            chain((5, 5, 16), conv(5, 5, 16, 16), conv(5, 5, 16, 64, 3, 1, 1), Mean(5, 5, (5, 5, 64)), dense(64, 10)),
+        ),
+        # Lines are left out, so a result would begin behind its input, where more of that is to come.
+        (
+            replace(BASE, rows=32, columns=8, lanes=8, bus_bytes=4, window_line=0, activation_bytes=16 << 10),
+            chain((4, 128, 8), conv(4, 128, 8, 8, 1, 2), conv(2, 64, 8, 8), Mean(2, 64, (2, 64, 8))),
+        ),
+    ],
+    ids=["mean", "lines left out"],
+)
+def test_what_must_lie_apart_does(config, network):
+    with pytest.raises(InputError, match="does not hold"):
+        compile_chain(config, network)
+    assert not differing(network, replace(config, activation_bytes=config.activation_bytes * 2), keep=False)
+
+
 def test_a_tiny_network_that_has_no_room_for_two_tensors():
     assert not differing(load("mobilenet-v1-025"), PRESETS["ulx3s-mixed"], keep=False)
 

@@ -9,7 +9,7 @@ import numpy as np
 from ...config import Config
 from ...errors import InputError
 from ...isa import Space
-from ...workloads import INPUT, Conv, Network, Step
+from ...workloads import INPUT, Conv, Mean, Network, Step
 from ..builder import Region
 
 
@@ -55,8 +55,8 @@ class Resident:
 def place_tensors(
     config: Config, network: Network, source: tuple[int, int], keep: Sequence[str] = ()
 ) -> dict[str, Resident]:
-    """Every tensor in a place of its own from the step that makes it to the last one that reads it; the input has ``source`` (words,
-    positions). As far as possible a place is not taken as soon as it is free. Where there is no room, a result takes the place of the
+    """Every tensor in a place of its own from the step that makes it (a mean: from the one that makes what it is taken of) to the last
+    one that reads it; the input has ``source`` (words, positions). As far as possible a place is not taken as soon as it is free. Where there is no room, a result takes the place of the
     input of its step, line by line as that is read (``lead``); not one of ``keep``, which are stored while they are made, with all
     their parts. InputError where the memory is too small."""
     try:
@@ -68,17 +68,20 @@ def place_tensors(
             raise error from None
 
 
-def _place(config, network, source, keep, begin: int) -> dict[str, Resident]:
+def _place(
+    config: Config, network: Network, source: tuple[int, int], keep: Sequence[str], begin: int
+) -> dict[str, Resident]:
     """The first tensor lies at word ``begin`` or behind it."""
     last = {name: i for i, step in enumerate(network.steps) for name in step.reads}
     placed, free = {}, np.full(config.activation_words, -2)
-    sizes = {INPUT: source}
-    for step in network.steps:
+    sizes, made = {INPUT: source}, {INPUT: -1}
+    for i, step in enumerate(network.steps):
         *positions, channels = step.operation.output_shape
         sizes[step.name] = -(-channels // config.rows), prod(positions)
+        made[step.name] = made[step.input] if isinstance(step.operation, Mean) else i
     for i, (name, (words, positions)) in enumerate(sizes.items(), -1):
         size = words * positions
-        if len(starts := _starts(free < i, size)):
+        if len(starts := _starts(free < made[name], size)):
             start = next((s for s in starts if s >= begin), starts[0])
         else:
             step = network.steps[max(i, 0)]
@@ -108,12 +111,14 @@ def _start_upon(config: Config, step: Step, replaced: Resident, free: np.ndarray
 
 def lead(config: Config, step: Step, source: Resident) -> int | None:
     """How many words before ``source``, its input, the result of a convolution must begin, so that each of its lines lies upon what
-    no later one reads. None for what is not read once, line by line: by several column tiles, or through the array's window."""
+    no later one reads. None for what is not read once, line by line: by several column tiles, through the array's window, or with lines
+    left out."""
     operation = step.operation
     if not isinstance(operation, Conv) or getattr(operation, "pool", None) or step.residual == step.input:
         return None
     height, width, channels = operation.output_shape
-    if channels > config.columns or (config.window_line and operation.groups > 1):
+    windowed, gaps = config.window_line and operation.groups > 1, operation.kernel[0] < operation.stride[0]
+    if channels > config.columns or windowed or gaps:
         return None
     if source.positions == operation.height * operation.width:
         stride, top = operation.stride[0], operation.padding[0]
