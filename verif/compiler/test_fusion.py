@@ -64,21 +64,22 @@ def network(rng, *, channels=16, size=8, per_channel=True, window=True) -> tuple
     return ir.parse(text, context.arrays), rng.integers(-128, 128, (1, n, n, 3), np.int8)
 
 
+@pytest.mark.parametrize("config", [BASE, preset("ulx3s-mixed")], ids=lambda config: config.name)
 @pytest.mark.parametrize("per_channel", [True, False])
 @pytest.mark.parametrize(("channels", "size"), [(16, 8), (40, 12), (20, 5)])
-def test_a_segment_that_fits_is_one_chain(channels, size, per_channel):
+def test_a_segment_that_fits_is_one_chain(channels, size, per_channel, config):
     model, x = network(
         np.random.default_rng(channels + per_channel), channels=channels, size=size, per_channel=per_channel
     )
     expected = ir.interpret(model, {"x": x})["y"]
     assert len(np.unique(expected)) > 5
-    apart, chain = (compile_model(model, BASE, fuse=fuse) for fuse in (False, True))
+    apart, chain = (compile_model(model, config, fuse=fuse) for fuse in (False, True))
     chain = decode_compiled(encode_compiled(chain))
     for compiled, layers in ((apart, 5), (chain, 1)):
         (step,) = compiled.steps
         assert len(step.program.layers) == layers
         assert not check_program(step.program)
-        found = run_compiled(compiled, open_device("emulator", BASE), {"x": x}).outputs["y"]
+        found = run_compiled(compiled, open_device("emulator", config), {"x": x}).outputs["y"]
         np.testing.assert_array_equal(found, expected)
     first, second = explain(apart), explain(chain)
     assert first["totals"]["macs"] == second["totals"]["macs"] == second["totals"]["macs_on_device"]

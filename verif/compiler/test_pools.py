@@ -141,14 +141,15 @@ def test_a_pool_that_gains_nothing_is_a_layer(config, sizes):
         ),
     ],
 )
-def test_a_pool_in_a_chain(sizes, whole):
+@pytest.mark.parametrize("config", [BASE, preset("ulx3s-mixed")], ids=lambda config: config.name)
+def test_a_pool_in_a_chain(config, sizes, whole):
     model, x = network(**{"first": False} | sizes)
     expected, lowered = ir.interpret(model, {"x": x})["y"], run_pipeline(model)
-    compiled, apart = (compile_model(lowered, BASE, fuse=fuse) for fuse in (True, False))
+    compiled, apart = (compile_model(lowered, config, fuse=fuse) for fuse in (True, False))
     rows = [row for row in explain(compiled)["operators"] if row["kind"] == "conv2d + max_pool"]
     assert [row["fused"] is not None for row in rows] == [whole]
     np.testing.assert_array_equal(
-        run_compiled(compiled, open_device("emulator", BASE), {"x": x}).outputs["y"], expected
+        run_compiled(compiled, open_device("emulator", config), {"x": x}).outputs["y"], expected
     )
     if whole:
         assert explain(compiled)["totals"]["cycles"] < explain(apart)["totals"]["cycles"]
