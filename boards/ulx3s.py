@@ -75,5 +75,5 @@ BOARD = Board(
     loader="ulx3s",
     finish=place,
     pll=partial(dividers, OSCILLATOR_MHZ),
-    compute_clocks={"ulx3s-pair": Fraction(120), "ulx3s-mixed": Fraction(105)},
+    compute_clocks={"ulx3s-pair": Fraction(120), "ulx3s-mixed": Fraction(120)},
 )
