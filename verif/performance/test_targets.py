@@ -27,8 +27,8 @@ OF_BOARDS = {("ulx3s-pair", "resnet8"): 12.0, ("ulx3s-mixed", "resnet8"): 12.4, 
 OF_TWO_CLOCKS = {
     ("ulx3s-pair", "resnet8", 4): 13.6,
     ("ulx3s-pair", "ds-cnn", 4): 3.5,
-    ("ulx3s-mixed", "resnet8", 3): 10.3,
-    ("ulx3s-mixed", "ds-cnn", 3): 3.3,
+    ("ulx3s-mixed", "resnet8", 4): 10.3,
+    ("ulx3s-mixed", "ds-cnn", 4): 3.3,
 }
 """On RTL, by the ratio of the clocks."""
 BEST, LEAST, LEAST_FIRST = 0.995, 0.85, 0.75
