@@ -36,14 +36,15 @@ def activation_memory(config: Config, apart: str | None = None) -> Scratchpad:
     """The activation scratchpad, ports in order of priority; that of the tensor engine in domain ``apart``."""
     ports = [
         Port("tensor", "read", config.rows),
-        Port("result", "write", config.columns, config.lane_groups),
+        Port("result", "write", config.columns),
         Port("source", "read", config.columns),
         Port("residual", "read", config.columns),
         Port("load", "write", config.bus_bytes),
         Port("store", "read", config.bus_bytes),
     ]
     shape = config.activation_words, config.rows, config.activation_banks
-    return Scratchpad(*shape, ports, config.scratchpad_ports, apart)
+    part_bytes = min(config.lanes, config.bus_bytes) if apart else None
+    return Scratchpad(*shape, ports, config.scratchpad_ports, apart, part_bytes)
 
 
 def weight_memory(config: Config, apart: str | None = None) -> Scratchpad:

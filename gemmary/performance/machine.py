@@ -54,6 +54,7 @@ class Machine:
         self.latency, self.beat = timing.latency, timing.beat_cycles
         self.array = config.array_depth + VISIBLE
         self.conflict = conflicts(config.activation_banks)
+        self.collision = self.conflict / config.lane_groups  # results are written a word at a time
         self.bus = ReadBus(timing, len(self.program), address)
         self.taken: list[list[float]] = [[] for _ in Engine]  # when each instruction was taken
         self.queued: list[list[tuple]] = [[] for _ in Engine]  # (when dispatched, index)
@@ -169,7 +170,7 @@ class Machine:
     def _step(self, until: float) -> None:
         """Lets the read bus make requests. A load that is complete signals."""
         bus = self.bus
-        bus.slow = 1.0 + self.conflict if bus.free < self.writing else 1.0
+        bus.slow = 1.0 + self.collision if bus.free < self.writing else 1.0
         load = bus.step(until)
         if load:
             place, _, _, signal, _, _, _, space, *_ = load.instruction
@@ -229,7 +230,7 @@ class Machine:
         self.writing, delay = end, 0.0
         self.arriving = [load for load in self.arriving if load[1] > begin]
         for load in self.arriving:
-            longer = self.conflict * max(0.0, min(load[1], end) - max(load[0], begin)) / self.beat
+            longer = self.collision * max(0.0, min(load[1], end) - max(load[0], begin)) / self.beat
             load[0] += delay
             delay += longer
             load[1] += delay

@@ -1,6 +1,6 @@
 """Writes results, in order."""
 
-from amaranth import Module, Signal, signed
+from amaranth import Cat, Const, Module, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -26,7 +26,7 @@ def write_ports(config: Config) -> dict[str, WritePort]:
     """The ports that the vector engine writes: int8 results, int32 results."""
     wide, narrow = (data.ArrayLayout(signed(bits), config.columns) for bits in (32, 8))
     return {
-        "result": WritePort(config.vector_words, narrow, config.lane_groups),
+        "result": WritePort(config.vector_words, narrow),
         "accumulator_result": WritePort(config.accumulator_words, wide, config.lane_groups),
     }
 
@@ -39,9 +39,11 @@ class Write(wiring.Component):
     of an instruction is written in this cycle. ``busy``: results are on their way. Latency from data to port 1 cycle (2 with
     one lane); one result a cycle while no port refuses.
 
-        order ─► queue ──┬─► result              address, mask: one bit a lane group
-        narrow ─► queue ─┤
-        wide ──► queue ──┴─► accumulator_result
+    int8 results wait for the other lane groups of their word, which is written as a whole: loads need that port too.
+
+        order ─► queue ───┬──────────► address
+        narrow ─► queue ─►┴─► held ──► result
+        wide ──► queue ──────────────► accumulator_result   mask: one bit a lane group
     """
 
     def __init__(self, config: Config):
@@ -80,17 +82,36 @@ class Write(wiring.Component):
             self.finish.eq(written & head.last),
             self.busy.eq(order.o.valid),
         ]
-        self.drive(m, self.result, narrow, order, ~head.wide)
-        self.drive(m, self.accumulator_result, wide, order, head.wide)
+        self.gather(m, narrow, order)
+        self.drive(m, self.accumulator_result, wide, order)
         m.d.comb += written.eq(narrow.o.valid & narrow.o.ready | wide.o.valid & wide.o.ready)
         return m
 
-    def drive(self, m, port, queue, order, chosen):
-        groups, head = self.config.lane_groups, order.o.payload
+    def gather(self, m, queue, order):
+        """Lane groups come in order, so the last one completes the word."""
+        head, result, port, last = order.o.payload, queue.o.payload.as_value(), self.result, Const(1)
+        chosen = order.o.valid & ~head.wide
+        if self.config.lane_groups > 1:
+            held = Signal(len(self.result.data.as_value()) - len(result), reset_less=True)
+            last = head.group.all()
+            with m.If(queue.o.valid & chosen & ~last):
+                m.d.sync += held.eq(Cat(held, result)[len(result) :])
+            result = Cat(held, result)
         m.d.comb += [
-            port.valid.eq(queue.o.valid & order.o.valid & chosen),
+            port.valid.eq(queue.o.valid & chosen & last),
+            port.address.eq(head.address),
+            port.data.eq(result),
+            port.mask.eq(1),
+            queue.o.ready.eq((port.ready | ~last) & chosen),
+        ]
+
+    def drive(self, m, port, queue, order):
+        groups, head = self.config.lane_groups, order.o.payload
+        chosen = order.o.valid & head.wide
+        m.d.comb += [
+            port.valid.eq(queue.o.valid & chosen),
             port.address.eq(head.address),
             port.data.eq(queue.o.payload.as_value().replicate(groups)),
             port.mask.eq(1 << head.group if groups > 1 else 1),
-            queue.o.ready.eq(port.ready & order.o.valid & chosen),
+            queue.o.ready.eq(port.ready & chosen),
         ]
