@@ -23,6 +23,7 @@ from .memory.router import Router
 from .memory.scratchpad import Port, Scratchpad
 from .nano.accelerator import NanoAccelerator
 from .vector.engine import VectorEngine
+from .vector.write import pieces
 
 
 def accelerator_of(config: Config, two_clocks: bool = False) -> wiring.Component:
@@ -36,7 +37,7 @@ def activation_memory(config: Config, apart: str | None = None) -> Scratchpad:
     """The activation scratchpad, ports in order of priority; that of the tensor engine in domain ``apart``."""
     ports = [
         Port("tensor", "read", config.rows),
-        Port("result", "write", config.columns),
+        Port("result", "write", config.columns, pieces(config)),
         Port("source", "read", config.columns),
         Port("residual", "read", config.columns),
         Port("load", "write", config.bus_bytes),

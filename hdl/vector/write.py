@@ -22,11 +22,16 @@ def depth(config: Config) -> int:
     return DEPTH if config.lanes > 1 else BLOCK_RAM_DEPTH
 
 
+def pieces(config: Config) -> int:
+    """In how many writes an int8 row goes into its memory: a granule each, as the load engine's, or what the lanes make if that is more."""
+    return config.columns // max(config.lanes, min(config.bus_bytes, config.columns))
+
+
 def write_ports(config: Config) -> dict[str, WritePort]:
     """The ports that the vector engine writes: int8 results, int32 results."""
     wide, narrow = (data.ArrayLayout(signed(bits), config.columns) for bits in (32, 8))
     return {
-        "result": WritePort(config.vector_words, narrow),
+        "result": WritePort(config.vector_words, narrow, pieces(config)),
         "accumulator_result": WritePort(config.accumulator_words, wide, config.lane_groups),
     }
 
@@ -39,10 +44,10 @@ class Write(wiring.Component):
     of an instruction is written in this cycle. ``busy``: results are on their way. Latency from data to port 1 cycle (2 with
     one lane); one result a cycle while no port refuses.
 
-    int8 results wait for the other lane groups of their word, which is written as a whole: loads need that port too.
+    int8 results wait for the other lane groups of their granule, so that loads, which need the same port, find it free.
 
-        order ─► queue ───┬──────────► address
-        narrow ─► queue ─►┴─► held ──► result
+        order ─► queue ───┬──────────► address, mask
+        narrow ─► queue ─►┴─► held ──► result               mask: one bit a granule
         wide ──► queue ──────────────► accumulator_result   mask: one bit a lane group
     """
 
@@ -88,20 +93,24 @@ class Write(wiring.Component):
         return m
 
     def gather(self, m, queue, order):
-        """Lane groups come in order, so the last one completes the word."""
-        head, result, port, last = order.o.payload, queue.o.payload.as_value(), self.result, Const(1)
-        chosen = order.o.valid & ~head.wide
-        if self.config.lane_groups > 1:
-            held = Signal(len(self.result.data.as_value()) - len(result), reset_less=True)
-            last = head.group.all()
+        """Lane groups come in order, so the last one completes the granule."""
+        config, head, port = self.config, order.o.payload, self.result
+        result, last, mask = queue.o.payload.as_value(), Const(1), Const(1)
+        chosen, count = order.o.valid & ~head.wide, pieces(config)
+        if count < config.lane_groups:
+            bits = (config.lane_groups // count - 1).bit_length()
+            held = Signal(((1 << bits) - 1) * len(result), reset_less=True)
+            last = head.group[:bits].all()
             with m.If(queue.o.valid & chosen & ~last):
                 m.d.sync += held.eq(Cat(held, result)[len(result) :])
             result = Cat(held, result)
+        if count > 1:
+            mask = 1 << head.group[-(count - 1).bit_length() :]
         m.d.comb += [
             port.valid.eq(queue.o.valid & chosen & last),
             port.address.eq(head.address),
-            port.data.eq(result),
-            port.mask.eq(1),
+            port.data.eq(result.replicate(count)),
+            port.mask.eq(mask),
             queue.o.ready.eq((port.ready | ~last) & chosen),
         ]
 
