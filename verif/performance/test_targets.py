@@ -27,7 +27,7 @@ OF_BOARDS = {("ulx3s-pair", "resnet8"): 12.1, ("ulx3s-mixed", "resnet8"): 14.4, 
 OF_TWO_CLOCKS = {
     ("ulx3s-pair", "resnet8", 4): 15.6,
     ("ulx3s-pair", "ds-cnn", 4): 3.6,
-    ("ulx3s-mixed", "resnet8", 4): 15.3,
+    ("ulx3s-mixed", "resnet8", 4): 14.9,
     ("ulx3s-mixed", "ds-cnn", 4): 3.5,
 }
 """On RTL, by the ratio of the clocks."""
