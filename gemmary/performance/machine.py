@@ -54,7 +54,7 @@ class Machine:
         self.latency, self.beat = timing.latency, timing.beat_cycles
         self.array = config.array_depth + VISIBLE
         self.conflict = conflicts(config.activation_banks)
-        self.collision = self.conflict / config.lane_groups  # results are written a word at a time
+        self.collision = self.conflict / config.lane_groups  # a row of results is written once, or twice, in that time
         self.bus = ReadBus(timing, len(self.program), address)
         self.taken: list[list[float]] = [[] for _ in Engine]  # when each instruction was taken
         self.queued: list[list[tuple]] = [[] for _ in Engine]  # (when dispatched, index)
